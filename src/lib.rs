@@ -1,0 +1,5 @@
+//! vigie, a lookout beside Prometheus: it learns what is normal for every series, says what is wrong and why.
+//!
+//! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
+
+pub mod signal;
