@@ -13,7 +13,9 @@ pub struct TenantId(Arc<str>);
 
 /// Why a tenant name was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tenant name {0:?} is not allowed: use 1 to 150 characters of A-Z a-z 0-9 ! - _ . * ' ( ) other than \".\" and \"..\"")]
+#[error(
+    "tenant name {0:?} is not allowed: use 1 to 150 characters of A-Z a-z 0-9 ! - _ . * ' ( ) other than \".\" and \"..\""
+)]
 pub struct InvalidTenant(String);
 
 impl TenantId {
