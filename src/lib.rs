@@ -3,4 +3,7 @@
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
 pub mod signal;
+
+pub mod series;
+
 pub mod anomaly;

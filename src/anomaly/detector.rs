@@ -233,8 +233,7 @@ impl Detector {
         let clip = |x: f64, sigma: f64| {
             if self.n >= WARM_RESIDUAL { x.clamp(-CLIP * sigma, CLIP * sigma) } else { x }
         };
-        let (l, r, d) =
-            (clip(deviation, unit.level), clip(residual, unit.residual), clip(difference, unit.difference));
+        let (l, r, d) = (clip(deviation, unit.level), clip(residual, unit.residual), clip(difference, unit.difference));
         self.mean += alpha * l;
         self.var = (1.0 - alpha) * (self.var + alpha * l * l);
         self.var_residual = (1.0 - alpha) * self.var_residual + alpha * r * r;
