@@ -326,7 +326,7 @@ impl<'a> Points<'a> {
                 self.context.frame = (leading, length);
             }
             let (leading, length) = (u32::from(self.context.frame.0), u32::from(self.context.frame.1));
-            let trailing = 64_u32.checked_sub(leading + length)?;
+            let trailing = 64_u32.checked_sub(leading + length).filter(|_| length > 0)?;
             self.context.value ^= self.take(length)? << trailing;
         }
         Some(self.context.value)
