@@ -4,6 +4,12 @@
 
 pub mod signal;
 
+pub mod ingest;
+
 pub mod series;
 
 pub mod anomaly;
+
+pub mod engine;
+
+pub mod fleet;
