@@ -156,7 +156,7 @@ mod tests {
     fn a_counter_is_not_extended_below_zero() {
         // Rises by 60 from 10: zero was 10 s before the first sample, nearer than the 60 s to the start.
         let young = [(60, 10.0), (120, 70.0), (180, 130.0), (240, 190.0), (300, 250.0)];
-        assert_eq!(apply("increase", &young), Some(240.0 * 250.0 / 240.0));
+        assert!((apply("increase", &young).unwrap() - 250.0).abs() < 1e-9);
         assert_eq!(apply("delta", &young), Some(300.0));
     }
 
