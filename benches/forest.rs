@@ -1,4 +1,4 @@
-//! Isolation forests: fitting and scoring.
+//! Isolation forests and the workload detector: fitting and scoring.
 //!
 //! The rows are what the detector feeds in: sizes of calibrated residuals, most of them small, some tails.
 #![allow(missing_docs)]
@@ -9,6 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 use vigie::anomaly::forest::{Code, Forest, ForestParams, HullForest};
+use vigie::anomaly::workload::{Workload, WorkloadParams};
 
 const FEATURES: usize = 8;
 
@@ -58,5 +59,25 @@ fn hull(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, forest, hull);
+/// A row per iteration, refreshes included, after 3,000 rows.
+fn workload(c: &mut Criterion) {
+    let mut group = c.benchmark_group("workload");
+    group.throughput(Throughput::Elements(1));
+    for metrics in [8, 20, 38] {
+        let rows: Vec<f64> = rows(6000, metrics).into_iter().map(f64::from).collect();
+        for trees in [0, 32] {
+            let params = WorkloadParams { trees, ..WorkloadParams::default() };
+            let mut workload = Workload::new(metrics, params).expect("sound parameters");
+            for row in rows.chunks_exact(metrics).take(3000) {
+                workload.observe(row);
+            }
+            let id = format!("observe/{metrics}_metrics_{trees}_trees_{}_bytes", workload.size_bytes());
+            let mut next = rows.chunks_exact(metrics).cycle();
+            group.bench_function(id, |b| b.iter(|| workload.observe(black_box(next.next().expect("endless")))));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, forest, hull, workload);
 criterion_main!(benches);
