@@ -2,7 +2,6 @@
 //!
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
-pub mod promql;
 pub mod signal;
 
 pub mod ingest;
@@ -14,3 +13,8 @@ pub mod anomaly;
 pub mod engine;
 
 pub mod fleet;
+
+pub mod promql;
+
+#[cfg(feature = "ui")]
+pub mod ui;
