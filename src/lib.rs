@@ -3,3 +3,5 @@
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
 pub mod signal;
+#[cfg(feature = "ui")]
+pub mod ui;
