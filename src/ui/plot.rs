@@ -7,13 +7,15 @@
 //! Samples that share a pixel column are drawn by what the eye would see of them (first, lowest, highest,
 //! last), so that the size depends on the width and not on the number of samples.
 
-use std::{fmt::Write as _, ops::Range};
+use std::fmt::Write as _;
 
 use crate::signal::TimestampMs;
 
+mod canvas;
 pub mod ticks;
 
-use ticks::{axis_labels, instant, number, time_ticks, value_ticks};
+use canvas::{Axis, Column, Line, Panel, columns, draw_times, draw_value_axis, within};
+use ticks::{instant, number};
 
 /// Style sheet for the classes of [`Plot::svg`], light and dark.
 ///
@@ -40,9 +42,6 @@ const BETWEEN: f64 = 10.0;
 const CHARACTER: f64 = 6.2;
 /// Above this many thresholds a score is drawn at the top of its panel: what matters there is the crossing.
 const SCORE_TOP: f64 = 5.0;
-/// A step this many times the usual one is drawn as a gap.
-const GAP_STEPS: i64 = 8;
-
 /// What is drawn. All slices run along `times`; a shorter (or empty) one is simply not drawn further.
 #[derive(Clone, Copy, Debug)]
 pub struct Plot<'a> {
@@ -66,43 +65,6 @@ pub struct Plot<'a> {
     pub width: u32,
     /// Height in pixels, at least 80.
     pub height: u32,
-}
-
-/// A rectangle of the drawing with the range it shows.
-struct Panel {
-    top: f64,
-    bottom: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Panel {
-    /// The height of `value` in the drawing; what lies outside is drawn at the edge.
-    fn y(&self, value: f64) -> f64 {
-        let share = (value - self.low) / (self.high - self.low);
-        self.bottom - share.clamp(0.0, 1.0) * (self.bottom - self.top)
-    }
-}
-
-/// Samples that fall on one pixel column, and whether the time before them is a gap.
-struct Column {
-    samples: Range<usize>,
-    after_gap: bool,
-}
-
-/// Where times lie.
-struct Axis {
-    from: TimestampMs,
-    to: TimestampMs,
-    left: f64,
-    right: f64,
-}
-
-impl Axis {
-    fn x(&self, at: TimestampMs) -> f64 {
-        let share = at.saturating_sub(self.from) as f64 / self.to.saturating_sub(self.from) as f64;
-        self.left + share.clamp(0.0, 1.0) * (self.right - self.left)
-    }
 }
 
 impl Plot<'_> {
@@ -131,10 +93,10 @@ impl Plot<'_> {
         let between = if self.score.is_empty() { 0.0 } else { BETWEEN };
         let (low, high) = self.value_range();
         let main = Panel { top: TOP, bottom: height - BOTTOM - score_height - between, low, high };
-        let columns = self.columns(&axis);
+        let columns = columns(self.times, &axis);
 
         self.draw_marks(&mut out, &axis, height - BOTTOM);
-        draw_times(&mut out, &axis, height - BOTTOM);
+        draw_times(&mut out, &axis, TOP, height - BOTTOM);
         draw_value_axis(&mut out, &axis, &main);
         self.draw_band(&mut out, &axis, &main, &columns);
         self.draw_expected(&mut out, &axis, &main, &columns);
@@ -213,24 +175,6 @@ impl Plot<'_> {
         (if low >= 0.0 { (low - pad).max(0.0) } else { low - pad }, high + pad)
     }
 
-    fn columns(&self, axis: &Axis) -> Vec<Column> {
-        let gap = usual_step(self.times).saturating_mul(GAP_STEPS);
-        let mut columns: Vec<Column> = Vec::new();
-        let mut last: Option<(i64, TimestampMs)> = None;
-        for (i, &at) in self.times.iter().enumerate() {
-            let pixel = axis.x(at) as i64;
-            match (columns.last_mut(), last) {
-                (Some(column), Some((p, _))) if p == pixel => column.samples.end = i + 1,
-                _ => {
-                    let after_gap = last.is_some_and(|(_, before)| at.saturating_sub(before) > gap);
-                    columns.push(Column { samples: i..i + 1, after_gap });
-                }
-            }
-            last = Some((pixel, at));
-        }
-        columns
-    }
-
     fn draw_marks(&self, out: &mut String, axis: &Axis, bottom: f64) {
         for &(from, to) in self.marks {
             if to < axis.from || from > axis.to {
@@ -267,14 +211,14 @@ impl Plot<'_> {
             run.clear();
         };
         for column in columns {
-            let low = at(self.lower, column).fold(f64::NAN, f64::min);
-            let high = at(self.upper, column).fold(f64::NAN, f64::max);
+            let low = within(self.lower, column).fold(f64::NAN, f64::min);
+            let high = within(self.upper, column).fold(f64::NAN, f64::max);
             let is_gap = low.is_nan() || high.is_nan();
             if is_gap || column.after_gap {
                 close(&mut run, &mut path);
             }
             if !is_gap {
-                run.push((self.middle(axis, column), panel.y(high), panel.y(low)));
+                run.push((axis.middle(self.times, column), panel.y(high), panel.y(low)));
             }
         }
         close(&mut run, &mut path);
@@ -287,8 +231,8 @@ impl Plot<'_> {
         let mut line = Line::default();
         for column in columns {
             // The mean, not the extremes: a dashed zigzag within a column would hide the value line.
-            let (sum, n) = at(self.expected, column).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
-            let middle = self.middle(axis, column);
+            let (sum, n) = within(self.expected, column).fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
+            let middle = axis.middle(self.times, column);
             line.column(column.after_gap, (n > 0.0).then(|| (middle, panel.y(sum / n))));
         }
         line.draw(out, "plot-expected", "stroke-width=\"1\" stroke-dasharray=\"4 3\" stroke-opacity=\".75\"");
@@ -316,8 +260,8 @@ impl Plot<'_> {
         let mut line = Line::default();
         let mut area = String::new();
         for column in columns {
-            let score = at(self.score, column).fold(f64::NAN, f64::max);
-            let x = self.middle(axis, column);
+            let score = within(self.score, column).fold(f64::NAN, f64::max);
+            let x = axis.middle(self.times, column);
             line.column(column.after_gap, (!score.is_nan()).then(|| (x, panel.y(score))));
             if score > 1.0 {
                 let (y, threshold) = (panel.y(score), panel.y(1.0));
@@ -341,100 +285,6 @@ impl Plot<'_> {
             y = threshold + 3.5,
         );
     }
-
-    /// The drawn place of a column whose samples are drawn as one point.
-    fn middle(&self, axis: &Axis, column: &Column) -> f64 {
-        let (first, last) = (self.times[column.samples.start], self.times[column.samples.end - 1]);
-        (axis.x(first) + axis.x(last)) / 2.0
-    }
-}
-
-/// A line being drawn; a lone point becomes a dot.
-#[derive(Default)]
-struct Line {
-    path: String,
-    points: usize,
-}
-
-impl Line {
-    /// Adds the points of the next column; without any the line is interrupted.
-    fn column(&mut self, after_gap: bool, points: impl IntoIterator<Item = (f64, f64)>) {
-        if after_gap {
-            self.interrupt();
-        }
-        let mut any = false;
-        for (x, y) in points {
-            any = true;
-            let _ = write!(self.path, "{}{x:.1} {y:.1}", if self.points == 0 { 'M' } else { 'L' });
-            self.points += 1;
-        }
-        if !any {
-            self.interrupt();
-        }
-    }
-
-    fn interrupt(&mut self) {
-        if self.points == 1 {
-            // With round caps a line of no length is a dot.
-            self.path.push_str("h0");
-        }
-        self.points = 0;
-    }
-
-    fn draw(mut self, out: &mut String, class: &str, look: &str) {
-        self.interrupt();
-        if !self.path.is_empty() {
-            let _ = write!(
-                out,
-                "<path class=\"{class}\" fill=\"none\" stroke=\"currentColor\" {look} stroke-linejoin=\"round\" \
-                 stroke-linecap=\"round\" d=\"{}\"/>",
-                self.path
-            );
-        }
-    }
-}
-
-fn draw_times(out: &mut String, axis: &Axis, bottom: f64) {
-    let room = ((axis.right - axis.left) / 90.0).max(2.0) as usize;
-    for (at, label) in time_ticks(axis.from, axis.to, room) {
-        let x = axis.x(at);
-        let _ = write!(
-            out,
-            "<path class=\"plot-grid\" stroke=\"currentColor\" stroke-opacity=\".1\" d=\"M{x:.1} {TOP}V{bottom:.1}\"/>\
-             <text class=\"plot-tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"10\" \
-             fill-opacity=\".75\">{label}</text>",
-            bottom + 14.0,
-        );
-    }
-}
-
-fn draw_value_axis(out: &mut String, axis: &Axis, panel: &Panel) {
-    let room = ((panel.bottom - panel.top) / 34.0).clamp(2.0, 6.0) as usize;
-    let ticks = value_ticks(panel.low, panel.high, room);
-    for (&tick, label) in ticks.iter().zip(axis_labels(&ticks)) {
-        let y = panel.y(tick);
-        let _ = write!(
-            out,
-            "<path class=\"plot-grid\" stroke=\"currentColor\" stroke-opacity=\".1\" d=\"M{:.1} {y:.1}H{:.1}\"/>\
-             <text class=\"plot-tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"10\" \
-             fill-opacity=\".75\">{label}</text>",
-            axis.left,
-            axis.right,
-            axis.left - 6.0,
-            y + 3.5,
-        );
-    }
-    let _ = write!(
-        out,
-        "<path class=\"plot-axis\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".4\" d=\"M{:.1} {:.1}H{:.1}\"/>",
-        axis.left, panel.bottom, axis.right
-    );
-}
-
-/// The numbers of a column, without NaN.
-fn at<'a>(values: &'a [f64], column: &Column) -> impl Iterator<Item = f64> + 'a {
-    let end = column.samples.end.min(values.len());
-    values[column.samples.start.min(end)..end].iter().copied().filter(|v| !v.is_nan())
 }
 
 /// What can stand on an axis: numbers whose distance is still a number.
@@ -444,16 +294,6 @@ fn finite(values: &[f64]) -> impl Iterator<Item = f64> {
 
 fn extend(range: Option<(f64, f64)>, value: f64) -> Option<(f64, f64)> {
     Some(range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
-}
-
-/// The median distance of neighbours.
-fn usual_step(times: &[TimestampMs]) -> i64 {
-    let mut steps: Vec<i64> = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
-    if steps.is_empty() {
-        return i64::MAX;
-    }
-    let middle = steps.len() / 2;
-    (*steps.select_nth_unstable(middle).1).max(1)
 }
 
 /// `text` as it may stand inside an element or an attribute; control characters, which XML forbids, are dropped.
