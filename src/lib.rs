@@ -3,5 +3,10 @@
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
 pub mod signal;
+
+pub mod series;
+
+pub mod anomaly;
+
 #[cfg(feature = "ui")]
 pub mod ui;

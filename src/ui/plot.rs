@@ -23,7 +23,7 @@ use ticks::{instant, number};
 pub const STYLE: &str = "\
 .plot{--plot-line:#1f5fa8;--plot-band:#1f5fa8;--plot-score:#b3541e;--plot-mark:#d0342c;max-width:100%;height:auto}
 @media(prefers-color-scheme:dark){.plot{--plot-line:#7db7f0;--plot-band:#5b9bd8;--plot-score:#f0a35e;--plot-mark:#ff6b61}}
-.plot-value,.plot-dot{stroke:var(--plot-line)}.plot-band{fill:var(--plot-band)}.plot-expected{stroke:var(--plot-line)}
+.plot-value{stroke:var(--plot-line)}.plot-band{fill:var(--plot-band)}.plot-expected{stroke:var(--plot-line)}
 .plot-score-line{stroke:var(--plot-score)}.plot-score-area{fill:var(--plot-score)}
 .plot-mark{fill:var(--plot-mark)}.plot-threshold{stroke:var(--plot-mark)}
 ";
@@ -42,6 +42,7 @@ const BETWEEN: f64 = 10.0;
 const CHARACTER: f64 = 6.2;
 /// Above this many thresholds a score is drawn at the top of its panel: what matters there is the crossing.
 const SCORE_TOP: f64 = 5.0;
+
 /// What is drawn. All slices run along `times`; a shorter (or empty) one is simply not drawn further.
 #[derive(Clone, Copy, Debug)]
 pub struct Plot<'a> {
