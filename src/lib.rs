@@ -14,6 +14,8 @@ pub mod engine;
 
 pub mod fleet;
 
+pub mod journal;
+
 pub mod promql;
 
 #[cfg(feature = "ui")]
