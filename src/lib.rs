@@ -2,4 +2,5 @@
 //!
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
+pub mod ingest;
 pub mod signal;
