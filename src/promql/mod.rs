@@ -87,7 +87,7 @@ pub struct Limits<'a> {
     pub max_samples: usize,
     /// Most steps of a range query.
     pub max_points: usize,
-    /// Asked every few thousand operations; the evaluation ends when it answers something.
+    /// Asked at least once for each series and every few thousand samples; the evaluation ends when it answers something.
     pub interrupt: &'a (dyn Fn() -> Option<Interrupt> + 'a),
 }
 

@@ -187,6 +187,10 @@ fn without_position(note: &str) -> String {
 fn arranged(notes: impl Iterator<Item = String>) -> Vec<String> {
     let mut notes: Vec<String> = notes.filter(|note| !note.ends_with("metric name \"\"")).collect();
     notes.sort();
+    if notes.iter().any(|note| note.ends_with("omitted")) {
+        // Which of many are shown is left to chance.
+        notes.retain(|note| note.ends_with("omitted"));
+    }
     notes
 }
 
