@@ -2,5 +2,21 @@
 //!
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
-pub mod promql;
 pub mod signal;
+
+pub mod ingest;
+
+pub mod series;
+
+pub mod anomaly;
+
+pub mod engine;
+
+pub mod fleet;
+
+pub mod journal;
+
+pub mod promql;
+
+#[cfg(feature = "ui")]
+pub mod ui;
