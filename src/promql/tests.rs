@@ -408,3 +408,117 @@ fn what_is_unknown_is_refused_by_name() {
         assert!(matches!(error(&memory, query), Error::Unsupported(text) if text.contains(name)), "{query}");
     }
 }
+
+/// The expressions that are compared with Prometheus, here as a start for worse ones.
+const EXPRESSIONS: &str = include_str!("../../tests/promql/cases.txt");
+
+proptest::proptest! {
+    /// Expressions that were cut and stuffed reach further into parser and evaluator than random characters.
+    #[test]
+    fn no_text_brings_the_evaluator_down(
+        line in proptest::sample::select(EXPRESSIONS.lines().collect::<Vec<_>>()),
+        edits in proptest::collection::vec((0.0..1.0, 0_usize..3, word()), 1..4),
+    ) {
+        let mut query: Vec<char> = line.replace("$T", "300").chars().collect();
+        for (place, cut, word) in edits {
+            let from = (place * (query.len() + 1) as f64) as usize;
+            query.splice(from..(from + cut).min(query.len()), word.chars());
+        }
+        let query: String = query.into_iter().collect();
+        let memory = hosts();
+        let limits = Limits { max_samples: 100_000, ..Limits::default() };
+        let _ = instant(&query, 10 * MINUTE, &memory, &limits);
+        let _ = range(&query, 0, 10 * MINUTE, MINUTE, &memory, &limits);
+        let _ = parse_selector(&query);
+    }
+}
+
+fn word() -> impl proptest::strategy::Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "load",
+        "limit",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "[5m]",
+        "[5m:1m]",
+        ":",
+        ",",
+        "=",
+        "=~",
+        "!=",
+        "!~",
+        "==",
+        "<",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "^",
+        "atan2",
+        "and",
+        "or",
+        "unless",
+        "bool",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "by",
+        "without",
+        "(host)",
+        "offset",
+        "@",
+        "start()",
+        "end()",
+        "0",
+        "1e300",
+        "5m",
+        "0x",
+        "1_",
+        "Inf",
+        "NaN",
+        "\"a\"",
+        "'(.*)'",
+        "`\\d`",
+        "\"$1\"",
+        "\"\\x",
+        "$0",
+        "#",
+        "\n",
+        "sum",
+        "topk",
+        "quantile",
+        "count_values",
+        "rate(",
+        "abs(",
+        "label_replace(",
+        "histogram_quantile(0.5,",
+        "scalar(",
+        "vector(",
+        "time()",
+        "__name__",
+        "host",
+        "fill(1)",
+        "fill_left",
+        "limitk(1,",
+        "smoothed",
+        "anchored",
+        "step()",
+        "ü",
+        "\u{0}",
+        ".5",
+        "..",
+        "9999999999999y",
+        "18446744073709551616",
+        "1e-320",
+        "le",
+        ";",
+        "~",
+        "!",
+    ])
+}
