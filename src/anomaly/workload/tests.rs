@@ -239,6 +239,20 @@ fn a_metric_that_appears_late_does_not_alarm() {
 }
 
 #[test]
+fn the_first_move_of_a_still_metric_counts_if_asked_to() {
+    for (judge_still_metrics, residual, norm) in [(true, 25.0..35.0, 10.0..15.0), (false, 0.0..0.1, 0.0..4.0)] {
+        let mut workload =
+            Workload::new(6, WorkloadParams { judge_still_metrics, ..WorkloadParams::default() }).unwrap();
+        let mut last = WorkloadScore::default();
+        for row in &self::workload()[..1031] {
+            last = workload.observe(row).unwrap_or_default();
+        }
+        assert!(residual.contains(&workload.residuals()[5].abs()), "{:?}", workload.residuals());
+        assert!(norm.contains(&last.norm), "{last:?}");
+    }
+}
+
+#[test]
 fn scores_do_not_depend_on_units() {
     let rows = workload();
     let (mut plain, mut scaled) = (detector(), detector());
