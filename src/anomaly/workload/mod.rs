@@ -200,8 +200,11 @@ impl Workload {
 
     /// Makes the model used for scoring from all that has been learned, without waiting until it is due.
     ///
-    /// For the border between a stretch known to be normal and one to be judged.
+    /// For the border between a stretch known to be normal and one to be judged. Does nothing before the second row.
     pub fn refresh_now(&mut self) {
+        if self.rows < 2 {
+            return;
+        }
         self.model.refresh(&self.learned);
         for (metric, &since) in self.since.iter().enumerate() {
             let known_for = (self.rows - since) as f64;
@@ -380,7 +383,7 @@ impl Workload {
             (self.model.is_sound(metrics, 2 * metrics), "model"),
             (self.forest.as_ref().is_none_or(|forest| forest.features() == features), "forest"),
             (reservoir_is_sound, "reservoir"),
-            (self.rows < 1 << 62 && self.refresh_at < 1 << 62, "rows"),
+            ([self.rows, self.refresh_at, self.generation].iter().all(|count| *count < 1 << 62), "rows"),
         ] {
             if !is_sound {
                 return Err(WorkloadError::Damaged(part));

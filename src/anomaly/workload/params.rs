@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::METRICS_MAX;
 use crate::anomaly::forest::SAMPLE_SIZE_MAX;
 
-/// How a [`Workload`] learns and scores.
+/// How a [`Workload`](super::Workload) learns and scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadParams {
     /// Same rows, same parameters, same seed: the same scores, bit for bit. Only the forest depends on it.

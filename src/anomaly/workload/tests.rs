@@ -297,8 +297,39 @@ fn bad_parameters_are_refused() {
     }
 }
 
+/// A detector of two metrics with a small forest, stored.
+fn small() -> Vec<u8> {
+    let params = WorkloadParams { trees: 2, sample_size: 8, ..WorkloadParams::default() };
+    let mut workload = Workload::new(2, params).unwrap();
+    for row in &self::workload()[..300] {
+        workload.observe(&row[..2]);
+    }
+    workload.refresh_now();
+    bytes(&workload)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_bytes_are_refused_or_can_go_on(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut stored = small();
+        for (at, byte) in changes {
+            let at = at.index(stored.len());
+            stored[at] = byte;
+        }
+        if let Ok(mut workload) = postcard::from_bytes::<Workload>(&stored) {
+            let row = vec![1.0; workload.metrics()];
+            for _ in 0..20 {
+                workload.observe(&row);
+            }
+            workload.refresh_now();
+            workload.observe(&row);
+            prop_assert!(workload.forest_shares().is_none_or(|shares| shares.len() == workload.metrics()));
+        }
+    }
 
     #[test]
     fn no_input_breaks_it(
