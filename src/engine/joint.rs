@@ -101,7 +101,9 @@ impl Tenant {
         }
         let state = &mut workload.state;
         if state.detector.is_none() {
-            let params = WorkloadParams { seed: context.options.seed ^ workload.key.0, ..WorkloadParams::default() };
+            // The first move of a metric that stood still says nothing about how it goes with the others.
+            let seed = context.options.seed ^ workload.key.0;
+            let params = WorkloadParams { seed, judge_still_metrics: false, ..WorkloadParams::default() };
             state.detector = WorkloadDetector::new(workload.members.len(), params).ok().map(Box::new);
         }
         let score = state.detector.as_mut().and_then(|detector| detector.observe(&state.row));
@@ -121,11 +123,10 @@ impl Tenant {
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
         let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
+        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
-        let transition = state.episode.observe(
-            Evidence { at, is_event, ratio, score: smooth, may_raise: at >= state.quiet_until },
-            pace.workload_threshold,
-        );
+        let transition =
+            state.episode.observe(Evidence { at, is_event, ratio, score: smooth, may_raise }, pace.workload_threshold);
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));
             Verdict::new(usual / 2.0, usual / 2.0, f64::from(smooth), state.episode.is_firing())
