@@ -3,3 +3,8 @@
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
 pub mod signal;
+
+pub mod config;
+
+
+
