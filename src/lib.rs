@@ -7,4 +7,8 @@ pub mod signal;
 pub mod config;
 
 
+pub mod server;
+#[cfg(feature = "ui")]
+pub mod ui;
 
+pub mod cli;
