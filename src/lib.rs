@@ -6,8 +6,20 @@ pub mod signal;
 
 pub mod config;
 
+pub mod ingest;
+
+pub mod series;
+
+pub mod anomaly;
+
+pub mod engine;
+
+pub mod fleet;
+
+pub mod promql;
 
 pub mod server;
+
 #[cfg(feature = "ui")]
 pub mod ui;
 

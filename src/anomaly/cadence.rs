@@ -1,0 +1,128 @@
+//! What follows from the interval between a series' samples.
+
+use crate::signal::TimestampMs;
+
+const DAY_MS: i64 = 86_400_000;
+/// Most parts into which the daily profile divides a day.
+pub(super) const PROFILE_PARTS: u32 = 48;
+/// Share of a deviation that the profile takes over in a day.
+const PROFILE_RATE: f64 = 0.3;
+/// Least half-life of the slow moments, in samples.
+const SLOW_SAMPLES_MIN: f64 = 200.0;
+/// Days after which the running minimum and maximum start a new generation.
+const RANGE_GENERATION_DAYS: f64 = 28.0;
+
+/// Constants of the detector for one interval between samples. Cheap to copy; made once for many series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cadence {
+    step_ms: u32,
+    /// Samples in a day, at least 1.
+    pub(super) day: f64,
+    /// Parts of the daily profile, at most 48 and at most one a sample.
+    pub(super) parts: u32,
+    /// Weight of a new sample in the slow moments: half-life of a day, at least 200 samples.
+    pub(super) slow: f64,
+    /// Weight of a new deviation in its part of the profile.
+    pub(super) profile_rate: f64,
+    /// Samples in a generation of the range.
+    pub(super) range_generation: f64,
+}
+
+impl Cadence {
+    /// The constants for samples `step_ms` apart.
+    #[must_use]
+    pub fn of(step_ms: u32) -> Self {
+        let day = (DAY_MS / i64::from(step_ms.max(1))).max(1);
+        let parts = day.min(i64::from(PROFILE_PARTS)) as u32;
+        let day = day as f64;
+        Self {
+            step_ms,
+            day,
+            parts,
+            slow: weight(day.max(SLOW_SAMPLES_MIN)),
+            profile_rate: PROFILE_RATE / (day / f64::from(parts)).max(1.0),
+            range_generation: RANGE_GENERATION_DAYS * day,
+        }
+    }
+
+    /// The interval.
+    #[must_use]
+    pub fn step_ms(&self) -> u32 {
+        self.step_ms
+    }
+
+    /// The part of the day in which `at` lies.
+    pub(super) fn part_of_day(&self, at: TimestampMs) -> usize {
+        (at.rem_euclid(DAY_MS) * i64::from(self.parts) / DAY_MS) as usize
+    }
+}
+
+/// Weight of the newest sample in an exponentially weighted mean with this half-life.
+pub(super) fn weight(half_life_samples: f64) -> f64 {
+    -(-std::f64::consts::LN_2 / half_life_samples).exp_m1()
+}
+
+/// Learns a series' interval: the median of the first eight, then only a lasting change moves it.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct StepEstimate {
+    first: [u32; Self::FIRST],
+    seen: u8,
+    step_ms: u32,
+    /// Consecutive intervals that disagree with `step_ms`.
+    strange: u8,
+}
+
+impl StepEstimate {
+    const FIRST: usize = 8;
+    /// Disagreeing intervals in a row after which the sender is taken to have changed its interval.
+    const CHANGE_AFTER: u8 = 16;
+
+    /// Takes the time between a sample and the one before it; returns the interval in force, in ms, never 0.
+    pub fn observe(&mut self, delta_ms: i64) -> u32 {
+        let delta = u32::try_from(delta_ms).unwrap_or(u32::MAX).max(1);
+        if (self.seen as usize) < Self::FIRST {
+            self.first[self.seen as usize] = delta;
+            self.seen += 1;
+            let mut sorted = self.first;
+            let known = &mut sorted[..self.seen as usize];
+            known.sort_unstable();
+            self.step_ms = known[known.len() / 2];
+            return self.step_ms;
+        }
+        let alike = delta > self.step_ms / 2 && u64::from(delta) < u64::from(self.step_ms) * 2;
+        self.strange = if alike { 0 } else { self.strange + 1 };
+        if self.strange >= Self::CHANGE_AFTER {
+            *self = Self { first: [delta; Self::FIRST], seen: Self::FIRST as u8, step_ms: delta, strange: 0 };
+        }
+        self.step_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_follow_the_interval() {
+        let minute = Cadence::of(60_000);
+        assert_eq!((minute.day, minute.parts), (1_440.0, 48));
+        assert!((minute.slow - (1.0 - 0.5_f64.powf(1.0 / 1_440.0))).abs() < 1e-12);
+        assert_eq!(minute.part_of_day(30 * 60_000), 1);
+        assert_eq!(minute.part_of_day(-1), 47);
+        assert_eq!(Cadence::of(3_600_000).parts, 24);
+    }
+
+    #[test]
+    fn a_gap_is_no_change_of_interval_but_a_lasting_change_is() {
+        let mut step = StepEstimate::default();
+        for delta in [15_000, 15_001, 14_999, 60_000, 15_000, 15_000, 15_000, 15_000] {
+            step.observe(delta);
+        }
+        assert_eq!(step.observe(7_200_000), 15_000);
+        assert_eq!(step.observe(15_000), 15_000);
+        for _ in 0..15 {
+            assert_eq!(step.observe(60_000), 15_000);
+        }
+        assert_eq!(step.observe(60_000), 60_000);
+    }
+}

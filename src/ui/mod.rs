@@ -1,0 +1,3 @@
+//! What a person looks at: server-side drawings and pages.
+
+pub mod plot;
