@@ -16,6 +16,8 @@ pub mod engine;
 
 pub mod fleet;
 
+pub mod journal;
+
 pub mod promql;
 
 pub mod server;
