@@ -7,11 +7,12 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{clock::Clock, telemetry::Telemetry};
+use super::{arrivals::Arrivals, clock::Clock, telemetry::Telemetry};
 use crate::{
-    config::Config,
+    config::{Config, ScoreNames},
+    engine::AnswerNames,
     fleet::{Fleet, Unavailable},
-    signal::TimestampMs,
+    signal::{TenantId, TimestampMs},
 };
 
 /// Where the daemon is in its life.
@@ -79,6 +80,7 @@ struct Shared {
     engine: RwLock<Option<Fleet>>,
     phase: watch::Sender<Phase>,
     telemetry: Telemetry,
+    arrivals: Arrivals,
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
 }
@@ -93,6 +95,7 @@ impl App {
             engine: RwLock::new(None),
             phase: watch::Sender::new(Phase::Starting),
             telemetry: Telemetry::new(),
+            arrivals: Arrivals::default(),
             writes: Arc::new(Semaphore::new(config.ingest.max_concurrent_requests)),
             queries: Arc::new(Semaphore::new(config.query.max_concurrent)),
             clock,
@@ -198,6 +201,26 @@ impl App {
     #[must_use]
     pub fn telemetry(&self) -> &Telemetry {
         &self.0.telemetry
+    }
+
+    /// Takes note of samples that were written.
+    pub(super) fn arrived(&self, tenant: &TenantId, samples: u64) {
+        self.0.arrivals.add(tenant, samples, self.now());
+    }
+
+    /// Samples per second of a tenant, averaged over about a minute.
+    #[must_use]
+    pub fn samples_per_second(&self, tenant: &TenantId) -> f64 {
+        self.0.arrivals.per_second(tenant, self.now())
+    }
+
+    /// The names of the series that vigie answers with.
+    #[must_use]
+    pub fn answer_names(&self) -> AnswerNames {
+        match self.0.config.anomaly.score_names {
+            ScoreNames::Vigie => AnswerNames::VIGIE,
+            ScoreNames::Vmanomaly => AnswerNames::VMANOMALY,
+        }
     }
 
     /// Turns for remote write requests.

@@ -4,7 +4,6 @@ use std::{
     future::{Future, IntoFuture},
     io,
     net::SocketAddr,
-    path::PathBuf,
 };
 
 use tokio::{net::TcpListener, sync::oneshot};
@@ -15,9 +14,10 @@ use super::{
     router::router,
 };
 use crate::{
-    config::{Config, ScoreNames},
-    engine::{AnswerNames, Options, store},
+    config::Config,
+    engine::Options,
     fleet::{Fleet, FleetThreads},
+    journal,
 };
 
 /// Why the daemon does not start.
@@ -43,24 +43,11 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
     /// State could not be restored; nothing was overwritten.
-    #[error(
-        "cannot restore the state in {}; move the directory away to begin afresh, or choose another with --data-dir",
-        path.display()
-    )]
-    Restore {
-        /// The data directory.
-        path: PathBuf,
-        /// Why not.
-        source: store::StoreError,
-    },
+    #[error(transparent)]
+    Restore(#[from] journal::LoadError),
     /// State could not be saved.
-    #[error("cannot save the state to {}; what was learnt since the last save is lost", path.display())]
-    Save {
-        /// The data directory.
-        path: PathBuf,
-        /// Why not.
-        source: store::StoreError,
-    },
+    #[error(transparent)]
+    Save(#[from] journal::SaveError),
     /// The operating system gives no thread.
     #[error("cannot start the engine's threads")]
     Threads(#[source] io::Error),
@@ -147,13 +134,13 @@ impl Daemon {
 
 /// Restores the state, if there is one, and starts the engine.
 async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
-    let options = options(app.config());
+    let options = options(app);
     let path = app.config().data_dir.clone();
     let started = tokio::task::spawn_blocking(move || {
-        let restored = store::load(&path).map_err(|source| StopError::Restore { path, source })?;
+        let restored = journal::load(&path)?;
         let is_restored = restored.is_some();
         let started = Fleet::start(&options, restored).map_err(StopError::Threads)?;
-        Ok((started, is_restored))
+        Ok::<_, StopError>((started, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
     let started_at = rfc3339(app.started_at());
@@ -166,15 +153,17 @@ async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
     let path = app.config().data_dir.clone();
     let saved = tokio::task::spawn_blocking(move || {
         let snapshot = threads.join().map_err(StopError::Lost)?;
-        store::save(&path, &snapshot).map_err(|source| StopError::Save { path, source })
+        let bytes = journal::save(&path, &snapshot)?;
+        Ok::<_, StopError>((snapshot.series(), bytes))
     });
-    saved.await.map_err(|_| StopError::Fault("saving the state"))??;
-    tracing::info!("state is saved");
+    let (series, bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
+    tracing::info!(series, bytes, "state is saved");
     Ok(())
 }
 
 /// The part of the configuration that the engine works by.
-fn options(config: &Config) -> Options {
+fn options(app: &App) -> Options {
+    let config = app.config();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Options {
         shards: if config.shards == 0 { cores } else { config.shards },
@@ -186,16 +175,8 @@ fn options(config: &Config) -> Options {
         false_alarms_per_workload_week: config.anomaly.false_alarms_per_workload_week,
         min_relative_deviation: config.anomaly.min_relative_deviation,
         findings_kept: config.anomaly.findings_kept,
-        names: answer_names(config.anomaly.score_names),
+        names: app.answer_names(),
         seed: config.seed,
-    }
-}
-
-/// The names of the series that vigie answers with.
-pub(crate) fn answer_names(names: ScoreNames) -> AnswerNames {
-    match names {
-        ScoreNames::Vigie => AnswerNames::VIGIE,
-        ScoreNames::Vmanomaly => AnswerNames::VMANOMALY,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod admin;
 mod app;
+mod arrivals;
 mod clock;
 mod engine_metrics;
 mod findings;
@@ -21,3 +22,5 @@ pub use clock::{Clock, rfc3339};
 pub use lifecycle::{Daemon, StartError, StopError, signal};
 pub use router::router;
 pub use telemetry::Telemetry;
+#[cfg(feature = "ui")]
+pub(crate) use tenant::Tenant;

@@ -3,6 +3,7 @@
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::StatusCode,
     middleware,
     routing::{get, post},
 };
@@ -25,6 +26,17 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/write", post(write::write).layer(DefaultBodyLimit::max(max_write_bytes)))
         .route("/-/healthy", get(admin::healthy))
         .route("/-/ready", get(admin::ready))
-        .route_layer(middleware::from_fn_with_state(app.clone(), telemetry::observe))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app)
+}
+
+/// Unknown paths are answered in plain text, as Prometheus does: an envelope would say that the API is there.
+async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+async fn method_not_allowed() -> (StatusCode, &'static str) {
+    (StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n")
 }

@@ -13,7 +13,7 @@ const TENANT: &str = "X-Scope-OrgID";
 
 /// The tenant of a request; the default one when none is named.
 #[derive(Clone, Debug)]
-pub(super) struct Tenant(pub(super) TenantId);
+pub(crate) struct Tenant(pub(crate) TenantId);
 
 impl Tenant {
     /// Reads the header.

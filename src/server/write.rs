@@ -14,7 +14,7 @@
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, Request, State},
     http::{
         HeaderMap, HeaderName, StatusCode,
@@ -65,7 +65,10 @@ async fn receive(app: &App, request: Request) -> Result<WriteReport, Refused> {
     let body = body(app, request).await?;
     app.telemetry().received(body.len());
     let request = decode(protocol, body, limits(app)).await?;
-    Ok(app.engine()?.write(tenant, Arc::new(request), received_at).await.map_err(NotReady::from)?)
+    let written = app.engine()?.write(tenant.clone(), Arc::new(request), received_at).await;
+    let report = written.map_err(NotReady::from)?;
+    app.arrived(&tenant, report.samples + report.histograms);
+    Ok(report)
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Refused> {
@@ -79,8 +82,15 @@ fn limits(app: &App) -> Limits {
     Limits { body_bytes: app.config().ingest.max_body.get(), ..Limits::default() }
 }
 
-/// Reads the body; its limit is a layer of the route.
+/// Reads the body. The limit is a layer of the route as well, for bodies that do not tell their length; one that does
+/// is refused before any of it is read.
 async fn body(app: &App, request: Request) -> Result<Bytes, Refused> {
+    let limit = app.config().ingest.max_compressed_body;
+    let announced = request.body().size_hint().lower();
+    if announced > limit.get() as u64 {
+        let message = format!("body of {announced} bytes is over the limit of {limit}; send smaller batches");
+        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
     let period = app.config().ingest.request_timeout;
     match tokio::time::timeout(period.get(), Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
@@ -113,7 +123,7 @@ fn outcome(report: &WriteReport) -> Response {
     let counts = [report.samples, report.histograms, report.exemplars];
     let headers: HeaderMap = WRITTEN.into_iter().zip(counts.map(Into::into)).collect();
     let rejected = report.rejected();
-    if rejected == 0 {
+    if rejected == 0 && report.reasons.is_empty() {
         return (StatusCode::NO_CONTENT, headers).into_response();
     }
     let mut text = format!("{rejected} samples of the request were rejected, the others were written");

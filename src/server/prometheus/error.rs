@@ -50,7 +50,7 @@ impl ErrorType {
 /// An answer that is an error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
-pub(in crate::server) struct ApiError {
+pub(crate) struct ApiError {
     kind: ErrorType,
     message: String,
 }
