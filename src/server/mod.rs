@@ -24,3 +24,6 @@ pub use router::router;
 pub use telemetry::Telemetry;
 #[cfg(feature = "ui")]
 pub(crate) use tenant::Tenant;
+
+#[cfg(test)]
+mod tests;
