@@ -113,10 +113,7 @@ impl Question<'_> {
 
 /// The rates between neighbouring samples of a counter, each at the later one's time.
 fn rates(samples: &[Sample]) -> Vec<Sample> {
-    samples
-        .windows(2)
-        .map(|pair| Sample { at: pair[1].at, value: rate(pair[0], pair[1], None).per_second })
-        .collect()
+    samples.windows(2).map(|pair| Sample { at: pair[1].at, value: rate(pair[0], pair[1], None).per_second }).collect()
 }
 
 /// The values of `samples` at `times`, NaN where there is none. Both run upwards in time.

@@ -185,6 +185,46 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_open_finding_is_a_firing_alert() {
+        let mut finding = Finding {
+            id: "7".into(),
+            tenant: crate::signal::TenantId::default(),
+            kind: FindingKind::Series,
+            labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop")]),
+            status: FindingStatus::Firing,
+            since: 1_795_228_984_000,
+            raised_at: 1_795_228_999_000,
+            updated_at: 1_795_228_999_000,
+            resolved_at: None,
+            score: 1.25,
+            peak_score: 1.5,
+            seen: 80.0,
+            expected: 50.0,
+            lower: 45.0,
+            upper: 55.0,
+            is_rate: false,
+            drivers: Vec::new(),
+            model: 0,
+            sentence: "queue_length is 80".into(),
+        };
+        let [(series, name, _), (workload, other, _)] = RULES;
+        let alerts = firing(std::slice::from_ref(&finding), series, name);
+        assert_eq!(
+            serde_json::to_value(&alerts).unwrap(),
+            serde_json::json!([{
+                "labels": {"alertname": "VigieAnomaly", "job": "shop", "metric": "queue_length", "severity": "warning"},
+                "annotations": {"finding": "7", "summary": "queue_length is 80"},
+                "state": "firing",
+                "activeAt": "2026-11-21T02:43:04Z",
+                "value": "1.25e+00",
+            }])
+        );
+        assert!(firing(std::slice::from_ref(&finding), workload, other).is_empty());
+        finding.status = FindingStatus::Resolved;
+        assert!(firing(&[finding], series, name).is_empty());
+    }
+
+    #[test]
     fn alert_values_are_scientific() {
         for (value, text) in [
             (1.0, "1e+00"),
