@@ -38,7 +38,7 @@ section! {
         /// a free one. `--listen` wins over it.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9797)),
         /// URL under which people reach the page, e.g. `https://vigie.example.com`. Shown in the remote write snippet
-        /// and used for the links of findings. Default: the address listened on.
+        /// and put before the links of findings. Default: the address listened on, and links without a host.
         external_url: Option<String> = None,
         /// Time that running requests get when vigie stops, before it goes on without them.
         shutdown_grace: Period = Period::from_secs(10),

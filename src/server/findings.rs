@@ -21,7 +21,7 @@ pub(super) struct FindingView {
     kind: FindingKind,
     status: FindingStatus,
     sentence: String,
-    /// Where a person sees it drawn.
+    /// Where a person sees it drawn; a path of this server when it was not told its external URL.
     url: String,
     metric: String,
     labels: Labels,
@@ -48,11 +48,12 @@ pub(super) struct FindingList {
 }
 
 impl FindingView {
-    fn new(finding: Finding, url: &str) -> Self {
+    fn new(finding: Finding, app: &App) -> Self {
+        let base = app.config().server.external_url.as_deref().unwrap_or_default().trim_end_matches('/');
         // JSON has no NaN and no infinity; what is not a number is shown as absent.
         let number = |value: f64| value.is_finite().then_some(value);
         Self {
-            url: format!("{url}/findings/{}", finding.id),
+            url: format!("{base}/findings/{}", finding.id),
             id: finding.id,
             kind: finding.kind,
             status: finding.status,
@@ -86,8 +87,8 @@ pub(super) async fn list(
     let limit = parameters.limit("limit")?.unwrap_or(usize::MAX);
     let mut findings = app.ask(move |engine| engine.findings(&tenant)).await?;
     findings.retain(|finding| status.is_none_or(|status| finding.status == status));
-    let (total, url) = (findings.len(), app.url());
-    let items = findings.into_iter().take(limit).map(|finding| FindingView::new(finding, &url)).collect();
+    let total = findings.len();
+    let items = findings.into_iter().take(limit).map(|finding| FindingView::new(finding, &app)).collect();
     Ok(Json(FindingList { items, total }))
 }
 
@@ -100,7 +101,7 @@ pub(super) async fn one(
     let findings = app.ask(move |engine| engine.findings(&tenant)).await?;
     let found = findings.into_iter().find(|finding| finding.id == id);
     let found = found.ok_or_else(|| ApiError::new(ErrorType::NotFound, format!("there is no finding {id:?}")))?;
-    Ok(Json(FindingView::new(found, &app.url())))
+    Ok(Json(FindingView::new(found, &app)))
 }
 
 fn status(parameters: &Parameters) -> Result<Option<FindingStatus>, ApiError> {

@@ -141,6 +141,59 @@ async fn what_was_written_is_there_to_ask_for() {
     assert_eq!(story.get("/api/v1/labels").await.data(), json!([]));
 }
 
+impl Story {
+    /// Sends an hour of a gauge that moves gently and leaves its range at the end.
+    async fn write_a_jump(&self) {
+        const SCRAPES: i64 = 240;
+        for from in (0..SCRAPES).step_by(20) {
+            let value = |n: i64| {
+                let wave = (n as f64 * 0.7).sin() + 0.3 * (n as f64 * 2.3).cos();
+                50.0 + wave + if n >= SCRAPES - 2 { 400.0 } else { 0.0 }
+            };
+            let sample = |n| Sample { at: NOW - (SCRAPES - 1 - n) * 15_000, value: value(n) };
+            let mut encoder = Encoder::new(Protocol::V1);
+            let labels = Labels::from_pairs([("__name__", "queue_length"), ("job", "shop"), ("queue", "<b>")]);
+            encoder.series(&labels, &(from..from + 20).map(sample).collect::<Vec<_>>());
+            let request = Request::post("/api/v1/write").body(encoder.finish().into()).unwrap();
+            assert_eq!(self.send(request).await.status, StatusCode::NO_CONTENT);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_finding_is_told_in_every_form() {
+    let story = Story::begin();
+    story.write_a_jump().await;
+
+    let list = story.get("/api/v1/findings?status=firing").await.json();
+    assert_eq!(list["total"], 1, "{list}");
+    let finding = &list["items"][0];
+    let id = finding["id"].as_str().unwrap();
+    assert_eq!((&finding["metric"], &finding["labels"]["job"]), (&json!("queue_length"), &json!("shop")));
+    assert_eq!(finding["url"], format!("/findings/{id}"));
+    assert!(finding["drivers"][0]["share"].as_f64().unwrap() > 0.0, "{finding}");
+    assert_eq!(story.get(&format!("/api/v1/findings/{id}")).await.json(), *finding);
+    assert_eq!(story.get("/api/v1/findings?status=resolved").await.json(), json!({"items": [], "total": 0}));
+
+    let alerts = story.get("/api/v1/alerts").await.data();
+    assert_eq!(alerts["alerts"][0]["labels"]["alertname"], "VigieAnomaly");
+    assert_eq!(alerts["alerts"][0]["annotations"]["finding"], *id);
+    let rules = story.get("/api/v1/rules?rule_name[]=VigieAnomaly").await.data();
+    assert_eq!(rules["groups"][0]["rules"][0]["state"], "firing");
+    let asked = story.get("/api/v1/query?query=vigie_anomalous%20%3D%3D%201").await.data();
+    assert_eq!(asked["result"][0]["metric"]["metric"], "queue_length", "the rule's own query finds it: {asked}");
+
+    #[cfg(feature = "ui")]
+    for path in ["/".to_owned(), format!("/findings/{id}")] {
+        let page = story.get(&path).await.body;
+        assert!(page.contains("going on") && page.contains(r#"class="plot""#), "{page}");
+        for drawn in ["plot-value", "plot-band", "plot-score-line", "plot-mark"] {
+            assert!(page.contains(&format!("class=\"{drawn}\"")), "{drawn} is missing at {path}");
+        }
+        assert!(!page.contains("<b>"), "labels are text: {page}");
+    }
+}
+
 #[tokio::test]
 async fn errors_come_in_the_envelope() {
     let story = Story::begin();
