@@ -4,6 +4,8 @@
 
 pub mod signal;
 
+pub mod config;
+
 pub mod ingest;
 
 pub mod series;
@@ -18,5 +20,9 @@ pub mod journal;
 
 pub mod promql;
 
+pub mod server;
+
 #[cfg(feature = "ui")]
 pub mod ui;
+
+pub mod cli;
