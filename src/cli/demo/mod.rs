@@ -1,0 +1,3 @@
+//! `vigie demo`.
+pub mod fault;
+pub mod shop;
