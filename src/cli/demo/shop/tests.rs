@@ -199,12 +199,7 @@ fn steps<'a>(shop: &'a Shop, before: &'a mut Vec<f64>) -> impl Iterator<Item = f
     before.resize(values.len(), 0.0);
     let old = std::mem::replace(before, values.clone());
     values.into_iter().zip(old).enumerate().map(|(index, (value, old))| {
-        if !shop.series()[index].is_cumulative() {
-            value
-        } else if value < old {
-            value
-        } else {
-            value - old
-        }
+        let grows = shop.series()[index].is_cumulative() && value >= old;
+        if grows { value - old } else { value }
     })
 }
