@@ -448,6 +448,26 @@ fn odd_values_survive_and_the_stale_marker_ends_a_series() {
     vigie.stop();
 }
 
+/// Senders shard by series, so the parts of a workload arrive out of step with each other, and clocks are set. That is no
+/// fault of theirs, and the intervals it gives, negative or very long, must not trip anything.
+#[test]
+fn series_of_one_workload_may_be_out_of_step() {
+    let vigie = Vigie::start();
+    let now = now_ms();
+    let part = |name: &str, samples: &[(i64, f64)]| Series::new("out_of_step", &[("part", name)], samples);
+    // Two samples each: the first row of `b` is older than the newest of `a`, before any interval is known.
+    for (name, behind) in [("a", 0), ("b", 0), ("c", 90_000), ("d", 1)] {
+        let samples = [(now - behind, 1.0), (now - behind + 1, 2.0)];
+        expect(name, &vigie.write(Version::V1, &[part(name, &samples)]), 204);
+    }
+    // A clock that was at 1970 and is set right: an interval longer than 32 bits of milliseconds.
+    expect("1970", &vigie.write(Version::V1, &[part("e", &[(1, 1.0)])]), 204);
+    expect("and now", &vigie.write(Version::V1, &[part("e", &[(now, 2.0)])]), 204);
+    let all: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| part(name, &[(now + 30_001, 4.0)])).into();
+    expect("all at once", &vigie.write(Version::V1, &all), 204);
+    vigie.stop();
+}
+
 /// Valid requests with random bytes changed: whatever they turn into, the daemon answers with the sender's fault or takes
 /// what is left, and stays up.
 #[test]
