@@ -26,8 +26,10 @@ const MEMBERS_MAX: usize = 40;
 const CANDIDATES_MAX: usize = 2_000;
 /// Rows after which the representatives are fixed.
 const FORMING_ROWS: u32 = 64;
-/// Rows before a workload is judged.
-const WARM_ROWS: u32 = 200;
+/// Rows in which the joint model takes shape, and rows before a workload is judged: in between the tail of its score is
+/// learnt, which the large residuals of an unformed model would spoil.
+const MODEL_ROWS: u32 = 200;
+const WARM_ROWS: u32 = 300;
 /// A finding about a workload needs at least two metrics.
 const METRICS_MIN: usize = 2;
 /// Size of the residuals, against 1 in ordinary times.
@@ -117,8 +119,12 @@ impl Tenant {
         let metrics = workload.members.len();
         let state = &mut workload.state;
         let size = (score.q / (score.depth + 0.05).sqrt()) as f32;
-        state.seen.advance();
-        let rarity = state.tail.observe(state.seen, size, &PRIOR);
+        let rarity = if state.rows > MODEL_ROWS {
+            state.seen.advance();
+            state.tail.observe(state.seen, size, &PRIOR)
+        } else {
+            0.0
+        };
         let warm = state.rows > WARM_ROWS && metrics >= METRICS_MIN;
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, Transition, WARM},
-    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, rate, resolve},
+    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Finding, FindingKind, FindingStatus, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
         is_stale,
@@ -197,12 +197,8 @@ impl Tenant {
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
         let before = series.state.last;
         if let Some(last) = before {
-            if sample.at < last.at {
-                return Err(Refusal::OutOfOrder);
-            }
-            if sample.at == last.at {
-                let same = sample.value.to_bits() == last.value.to_bits();
-                return if same { Ok(()) } else { Err(Refusal::Duplicate) };
+            if sample.at <= last.at {
+                return repeated(&series.state.window, sample);
             }
         }
         if sample.at > context.received.saturating_add(context.options.ahead_ms) {
@@ -388,5 +384,15 @@ impl Tenant {
         {
             self.findings.resolve(Subject::Series(slot), at, options.findings_kept);
         }
+    }
+}
+
+/// What became of a sample that is not newer than its series: accepted if it is there already, so that a request may be
+/// sent again.
+fn repeated(window: &Window, sample: Sample) -> Result<(), Refusal> {
+    match window.points(sample.at.saturating_sub(1), sample.at).next() {
+        Some(known) if known.sample.value.to_bits() == sample.value.to_bits() => Ok(()),
+        Some(_) => Err(Refusal::Duplicate),
+        None => Err(Refusal::OutOfOrder),
     }
 }
