@@ -63,7 +63,7 @@ fn date_of_day(day: i64) -> (i64, i64, i64) {
 }
 
 /// The day, counted from 1970-01-01, on which a month begins.
-fn day_of_month(year: i64, month: i64) -> i64 {
+pub(crate) fn day_of_month(year: i64, month: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5;
     let of_era = year.rem_euclid(400);

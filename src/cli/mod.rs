@@ -1,0 +1,4 @@
+//! The subcommands of the program.
+
+#[cfg(feature = "backtest")]
+pub mod backtest;
