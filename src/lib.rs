@@ -4,9 +4,19 @@
 
 pub mod signal;
 
+pub mod ingest;
+
 pub mod series;
 
 pub mod anomaly;
+
+pub mod engine;
+
+pub mod fleet;
+
+pub mod journal;
+
+pub mod promql;
 
 #[cfg(feature = "ui")]
 pub mod ui;

@@ -132,6 +132,12 @@ impl Detector {
         self.n
     }
 
+    /// Whether the values were ever different.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.low.min(self.low_before) < self.high.max(self.high_before)
+    }
+
     /// Tells that samples are missing before the next one: it does not follow its predecessor.
     pub fn interrupt(&mut self) {
         self.previous = f64::NAN;

@@ -2,11 +2,21 @@
 
 mod cadence;
 mod detector;
+mod explain;
+pub mod forest;
 mod novelty;
+mod random;
 mod record;
 mod tail;
+mod threshold;
+pub mod workload;
 
 pub use cadence::{Cadence, StepEstimate};
 pub use detector::{CAP, Detector, FEATURE_NAMES, FEATURES, Judgement, WARM};
+pub use explain::{
+    SeriesStory, clock, number, series_drivers, series_sentence, workload_drivers, workload_sentence,
+};
+pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};
+pub use threshold::{EVENT, Episode, Evidence, RELEASE, Transition, forest_weight, threshold};

@@ -11,7 +11,7 @@ pub type TimestampMs = i64;
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// One observation of a series.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// Event time.
     pub at: TimestampMs,

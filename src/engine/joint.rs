@@ -1,0 +1,266 @@
+//! Rows of a workload: gathered from its series, scored jointly.
+//!
+//! A row holds one value of each metric for one scrape. It is complete when all have come, or when a sample of the next
+//! scrape arrives. A workload of many series is represented by at most 40 of them, chosen once they have shown
+//! whether they vary.
+
+use super::{
+    Scored,
+    findings::Subject,
+    pace::Pace,
+    state::Workload,
+    tenant::{Context, Tenant},
+};
+use crate::{
+    anomaly::{
+        self, Evidence, RELEASE, TailPrior, Transition,
+        workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
+    },
+    series::{Verdict, resolve},
+    signal::{Finding, FindingKind, FindingStatus, Sample, TimestampMs},
+};
+
+/// Metrics that represent a workload.
+const MEMBERS_MAX: usize = 40;
+/// Series looked at while they are chosen.
+const CANDIDATES_MAX: usize = 2_000;
+/// Rows after which the representatives are fixed.
+const FORMING_ROWS: u32 = 64;
+/// Rows before a workload is judged.
+const WARM_ROWS: u32 = 200;
+/// A finding about a workload needs at least two metrics.
+const METRICS_MIN: usize = 2;
+/// Size of the residuals, against 1 in ordinary times.
+const PRIOR: TailPrior = TailPrior { threshold: 1.5, excess: 0.5 };
+/// Usual residuals up to which one row in 1,000 goes.
+const BAND_ONE_IN: f32 = 1_000.0;
+/// Stands for a series that is gone.
+const GONE: u32 = u32::MAX;
+
+/// Whether a metric says how a workload behaves. Buckets repeat their `_count`; build facts and clocks do not behave.
+fn is_telling(metric: &str) -> bool {
+    let dull_ends = ["_bucket", "_info", "_created", "_time_seconds", "_timestamp_seconds", "_timestamp"];
+    let dull_starts = ["scrape_", "promhttp_", "vigie_"];
+    !dull_ends.iter().any(|end| metric.ends_with(end)) && !dull_starts.iter().any(|start| metric.starts_with(start))
+}
+
+impl Tenant {
+    /// Puts a scored value into the open row of the series' workload.
+    pub(super) fn offer_to_workload(
+        &mut self,
+        slot: u32,
+        at: TimestampMs,
+        value: f64,
+        pace: &Pace,
+        context: &mut Context<'_>,
+    ) {
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let place = series.workload;
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        if series.member.is_none() {
+            let forming = workload.state.rows < FORMING_ROWS && workload.members.len() < CANDIDATES_MAX;
+            if !forming || !is_telling(self.interner.text(series.metric)) {
+                return;
+            }
+            series.member = Some(workload.members.len() as u16);
+            workload.members.push(slot);
+            workload.state.row.push(f64::NAN);
+            workload.state.detector = None;
+        }
+        let Some(member) = series.member.map(usize::from) else { return };
+        let half_step = i64::from(pace.cadence.step_ms() / 2);
+        let next_row = workload.state.row_at.is_some_and(|row_at| at >= row_at + half_step);
+        if next_row || !workload.state.row[member].is_nan() {
+            self.judge_row(place, context);
+        }
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let state = &mut workload.state;
+        let Some(cell) = state.row.get_mut(member) else { return };
+        *cell = value;
+        state.present += 1;
+        state.row_at.get_or_insert(at);
+        if usize::from(state.present) == workload.members.len() {
+            self.judge_row(place, context);
+        }
+    }
+
+    /// Scores the open row and starts a new one.
+    fn judge_row(&mut self, place: u32, context: &mut Context<'_>) {
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(at) = workload.state.row_at.take() else { return };
+        workload.state.present = 0;
+        workload.state.rows = workload.state.rows.saturating_add(1);
+        let step = workload.state.last_row_at.map_or(0, |last| workload.state.step.observe(at - last));
+        workload.state.last_row_at = Some(at);
+        if workload.members.len() > MEMBERS_MAX {
+            workload.state.row.fill(f64::NAN);
+            if workload.state.rows >= FORMING_ROWS {
+                self.choose_members(place);
+            }
+            return;
+        }
+        let state = &mut workload.state;
+        if state.detector.is_none() {
+            let params = WorkloadParams { seed: context.options.seed ^ workload.key.0, ..WorkloadParams::default() };
+            state.detector = WorkloadDetector::new(workload.members.len(), params).ok().map(Box::new);
+        }
+        let score = state.detector.as_mut().and_then(|detector| detector.observe(&state.row));
+        state.row.fill(f64::NAN);
+        let pace = context.paces.of(if step == 0 { 15_000 } else { step }, context.options);
+        self.tell_row(place, at, score.unwrap_or_default(), &pace, context);
+    }
+
+    fn tell_row(&mut self, place: u32, at: TimestampMs, score: WorkloadScore, pace: &Pace, context: &mut Context<'_>) {
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let metrics = workload.members.len();
+        let state = &mut workload.state;
+        let size = (score.q / (score.depth + 0.05).sqrt()) as f32;
+        state.seen.advance();
+        let rarity = state.tail.observe(state.seen, size, &PRIOR);
+        let warm = state.rows > WARM_ROWS && metrics >= METRICS_MIN;
+        let evidence = if warm { rarity } else { 0.0 };
+        state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
+        let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
+        let transition = state.episode.observe(
+            Evidence { at, is_event: ratio >= 1.0, ratio, score: smooth, may_raise: at >= state.quiet_until },
+            pace.workload_threshold,
+        );
+        let verdict = if warm {
+            let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));
+            Verdict::new(usual / 2.0, usual / 2.0, f64::from(smooth), state.episode.is_firing())
+        } else {
+            Verdict::NONE
+        };
+        state.window.push(Sample { at, value: f64::from(size) }, verdict);
+        let top = state.detector.as_ref().and_then(|d| d.top(1).first().map(|deviation| deviation.metric));
+        let top = top.and_then(|member| workload.members.get(member)).and_then(|slot| self.series.get(*slot as usize));
+        let top = top.and_then(|series| series.as_deref()).map(|series| &**self.interner.text(series.metric));
+        (context.sink)(&Scored::Workload {
+            labels: &workload.state.labels,
+            at,
+            state: score.both_half,
+            event: if transition == Transition::Raised { f64::from(rarity) } else { 0.0 },
+            top,
+            verdict,
+        });
+        match transition {
+            Transition::Resolved => {
+                self.findings.resolve(Subject::Workload(place), at, context.options.findings_kept);
+            }
+            Transition::Raised => {
+                let finding = blank_finding(workload, self.id.clone(), self.generation, at);
+                self.findings.raise(Subject::Workload(place), finding);
+            }
+            Transition::None => {}
+        }
+        self.update_workload_finding(place, at, f64::from(size), f64::from(smooth));
+    }
+
+    fn update_workload_finding(&mut self, place: u32, at: TimestampMs, size: f64, score: f64) {
+        let Some(finding) = self.findings.get_mut(Subject::Workload(place)) else { return };
+        let Some(workload) = self.workloads[place as usize].as_deref() else { return };
+        finding.updated_at = at;
+        finding.score = score;
+        if score <= finding.peak_score * 1.05 {
+            return;
+        }
+        finding.peak_score = score;
+        finding.seen = size;
+        finding.upper = f64::from(workload.state.tail.quantile(workload.state.seen, BAND_ONE_IN, &PRIOR));
+        let strays: Vec<(String, f32)> = workload
+            .state
+            .detector
+            .iter()
+            .flat_map(|detector| detector.top(5))
+            .filter_map(|deviation| {
+                let slot = *workload.members.get(deviation.metric)?;
+                let series = self.series.get(slot as usize)?.as_deref()?;
+                let named = resolve(&self.interner, &series.labels);
+                let naming = &workload.state.labels;
+                Some((named.filtered(|label| naming.get(label).is_none()).to_string(), deviation.size))
+            })
+            .collect();
+        finding.drivers = anomaly::workload_drivers(&strays);
+        finding.sentence = anomaly::workload_sentence(
+            &finding.labels.to_string(),
+            workload.members.len(),
+            finding.since,
+            &finding.drivers,
+        );
+    }
+
+    /// Fixes who represents a large workload: series that vary, as many different metrics as possible.
+    fn choose_members(&mut self, place: u32) {
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let mut nth_of_metric = hashbrown::HashMap::new();
+        let mut ranked: Vec<(u32, usize, u32)> = Vec::new();
+        for (order, slot) in workload.members.iter().enumerate() {
+            let Some(series) = self.series.get_mut(*slot as usize).and_then(|s| s.as_deref_mut()) else { continue };
+            series.member = None;
+            if series.state.detector.as_ref().is_some_and(|detector| detector.varies()) {
+                let nth: &mut u32 = nth_of_metric.entry(series.metric).or_default();
+                ranked.push((*nth, order, *slot));
+                *nth += 1;
+            }
+        }
+        ranked.sort_unstable();
+        ranked.truncate(MEMBERS_MAX);
+        workload.members = ranked.iter().map(|(_, _, slot)| *slot).collect();
+        workload.state.row = vec![f64::NAN; workload.members.len()];
+        workload.state.detector = None;
+        for (member, slot) in workload.members.iter().enumerate() {
+            if let Some(series) = self.series[*slot as usize].as_deref_mut() {
+                series.member = Some(member as u16);
+            }
+        }
+    }
+
+    /// Takes a removed series out of its workload; the last one takes the workload along.
+    pub(super) fn leave_workload(&mut self, slot: u32, place: u32, at: TimestampMs, findings_kept: usize) {
+        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        for member in &mut workload.members {
+            if *member == slot {
+                *member = GONE;
+            }
+        }
+        workload.alive = workload.alive.saturating_sub(1);
+        if workload.alive == 0 {
+            self.by_workload.remove(&workload.key);
+            self.workloads[place as usize] = None;
+            self.findings.resolve(Subject::Workload(place), at, findings_kept);
+        }
+    }
+
+    /// The end of a training part: models are built from all that was learnt so far.
+    pub(super) fn end_training(&mut self) {
+        for workload in self.workloads.iter_mut().flatten() {
+            if let Some(detector) = &mut workload.state.detector {
+                detector.refresh_now();
+            }
+        }
+    }
+}
+
+fn blank_finding(workload: &Workload, tenant: crate::signal::TenantId, model: u64, at: TimestampMs) -> Finding {
+    Finding {
+        id: format!("{:016x}", workload.key.0 ^ (at as u64).rotate_left(32) ^ (FindingKind::Workload as u64)),
+        tenant,
+        kind: FindingKind::Workload,
+        labels: workload.state.labels.clone(),
+        status: FindingStatus::Firing,
+        since: workload.state.episode.since(),
+        raised_at: at,
+        updated_at: at,
+        resolved_at: None,
+        score: 0.0,
+        peak_score: 0.0,
+        seen: 0.0,
+        expected: 1.0,
+        lower: 0.0,
+        upper: 0.0,
+        is_rate: false,
+        drivers: Vec::new(),
+        model,
+        sentence: String::new(),
+    }
+}

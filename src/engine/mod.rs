@@ -1,0 +1,132 @@
+//! The engine: everything that decides, over event time, without clocks, sockets or threads.
+//!
+//! Metrics are sharded by workload: a series, its neighbours in the workload and their joint detector live in one
+//! [`Shard`]. [`Engine`] drives shards one after the other, for replay and tests; [`crate::fleet`] puts each on a thread
+//! for the daemon. Both split requests and take turns by the same [`Router`], so that the same input gives the
+//! same output.
+
+mod answers;
+mod families;
+mod findings;
+mod joint;
+mod lifecycle;
+mod options;
+mod pace;
+mod report;
+mod router;
+mod shard;
+mod snapshot;
+mod state;
+mod tenant;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use families::{Trainer, Turn, Turned};
+pub use options::{AnswerNames, Options};
+pub use report::{Refusal, Scored, SeriesName, WriteReport};
+pub use router::Router;
+pub(crate) use router::malformed;
+pub use shard::{Shard, ShardStats};
+pub use snapshot::{Part, Snapshot};
+pub use tenant::FamilyMetadata;
+
+use crate::{
+    ingest::remote_write::WriteRequest,
+    signal::{Finding, FindingStatus, Labels, Matcher, Sample, TenantId, TimestampMs},
+};
+
+/// All shards on the caller's thread.
+#[derive(Debug)]
+pub struct Engine {
+    shards: Vec<Shard>,
+    router: Router,
+    trainer: Trainer,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let shards = options.shards.max(1);
+        Self {
+            trainer: Trainer::new(options.seed),
+            router: Router::new(shards),
+            shards: (0..shards).map(|_| Shard::new(options.clone())).collect(),
+        }
+    }
+
+    /// Writes a request received at `received`; `sink` hears of every scored sample.
+    pub fn write(
+        &mut self,
+        tenant: &TenantId,
+        request: &Arc<WriteRequest>,
+        received: TimestampMs,
+        sink: &mut dyn FnMut(&Scored<'_>),
+    ) -> WriteReport {
+        for _ in 0..self.router.turns_before(tenant, request, received) {
+            let turn = self.trainer.next_turn();
+            let answers = self.shards.iter_mut().map(|shard| shard.turn(&turn)).collect();
+            self.trainer.absorb(answers);
+        }
+        let mut report = malformed(request);
+        let places = self.router.split(request);
+        for (shard, places) in self.shards.iter_mut().zip(places) {
+            shard.declare(tenant, request);
+            report.merge(shard.write(tenant, request, places.into_iter(), received, sink));
+        }
+        report
+    }
+
+    /// Tells that a training part has ended: joint models are built at once from all that was learnt, learning goes on.
+    pub fn end_training(&mut self, tenant: &TenantId) {
+        self.shards.iter_mut().for_each(|shard| shard.end_training(tenant));
+    }
+
+    /// Series that satisfy all matchers, with their samples in `(after, until]`.
+    #[must_use]
+    pub fn select(
+        &self,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        after: TimestampMs,
+        until: TimestampMs,
+    ) -> Vec<(Labels, Vec<Sample>)> {
+        self.shards.iter().flat_map(|shard| shard.select(tenant, matchers, after, until)).collect()
+    }
+
+    /// Findings, open ones first, then the newest first.
+    #[must_use]
+    pub fn findings(&self, tenant: &TenantId) -> Vec<Finding> {
+        in_order(self.shards.iter().flat_map(|shard| shard.findings(tenant)).collect())
+    }
+
+    /// Declared metadata of a tenant's metric families.
+    #[must_use]
+    pub fn metadata(&self, tenant: &TenantId) -> BTreeMap<String, FamilyMetadata> {
+        self.shards.first().map(|shard| shard.metadata(tenant)).unwrap_or_default()
+    }
+
+    /// The whole state.
+    #[must_use]
+    pub fn into_snapshot(self) -> Snapshot {
+        let parts = self.shards.into_iter().map(Shard::save).collect();
+        Snapshot::assemble(parts, &self.trainer, &self.router)
+    }
+
+    /// An engine that goes on where a snapshot was taken; `options` may differ, also in the number of shards.
+    #[must_use]
+    pub fn restore(options: Options, snapshot: Snapshot) -> Self {
+        let (shards, trainer, router) = snapshot.take_apart(&options);
+        Self { shards, trainer, router }
+    }
+}
+
+/// Open findings first, then the newest first; ties by id, so that the order is the same each time.
+#[must_use]
+pub fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|a, b| {
+        let rank = |f: &Finding| (f.status == FindingStatus::Resolved, std::cmp::Reverse(f.raised_at));
+        rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id))
+    });
+    findings
+}

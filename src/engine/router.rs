@@ -1,0 +1,76 @@
+//! Splits requests over shards and decides when turns are taken.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Refusal, WriteReport};
+use crate::{
+    ingest::remote_write::WriteRequest,
+    signal::{TenantId, TimestampMs},
+};
+
+/// Event time between turns, in ms: how often forests may be renewed.
+const TURN_MS: i64 = 300_000;
+/// Turns that make up for a jump of the clock at most: the third has everything that was learnt in force.
+const TURNS_MAX: i64 = 3;
+
+/// Knows how many shards there are and how far each tenant's clock has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Router {
+    shards: usize,
+    turns: BTreeMap<TenantId, i64>,
+}
+
+impl Router {
+    /// A router for so many shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { shards: shards.max(1), turns: BTreeMap::new() }
+    }
+
+    pub(super) fn with_shards(self, shards: usize) -> Self {
+        Self { shards: shards.max(1), ..self }
+    }
+
+    /// Turns that every shard must take before this request: one or more when it is the first of a new period of its
+    /// tenant's event time. A timestamp ahead of the receiver's clock cannot bring turns forward.
+    pub fn turns_before(&mut self, tenant: &TenantId, request: &WriteRequest, received: TimestampMs) -> i64 {
+        let Some(newest) = request.max_timestamp() else { return 0 };
+        let period = newest.min(received).div_euclid(TURN_MS);
+        match self.turns.get_mut(tenant) {
+            None => {
+                self.turns.insert(tenant.clone(), period);
+                0
+            }
+            Some(known) => {
+                let turns = (period - *known).clamp(0, TURNS_MAX);
+                *known = period.max(*known);
+                turns
+            }
+        }
+    }
+
+    /// Places of the request's series, by shard, in order.
+    #[must_use]
+    pub fn split(&self, request: &WriteRequest) -> Vec<Vec<usize>> {
+        let mut places = vec![Vec::new(); self.shards];
+        for (place, entry) in request.series().iter().enumerate() {
+            places[(entry.identity.workload.0 % self.shards as u64) as usize].push(place);
+        }
+        places
+    }
+}
+
+/// The report of what the decoder refused.
+pub(crate) fn malformed(request: &WriteRequest) -> WriteReport {
+    let rejections = request.rejected();
+    let mut report = WriteReport::default();
+    let count = rejections.samples() + rejections.histograms();
+    if rejections.series() > 0 {
+        let mut words = rejections.reasons().iter();
+        report.refuse(Refusal::Malformed, count, || words.next().cloned().unwrap_or_default());
+        report.reasons.extend(words.take(4).cloned());
+    }
+    report
+}

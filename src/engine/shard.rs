@@ -1,0 +1,223 @@
+//! A shard: everything it owns is changed by one thread only.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use super::{
+    FamilyMetadata, Options, Refusal, Scored, WriteReport,
+    families::{FamilyName, Models, Turn, Turned},
+    pace::Paces,
+    tenant::{Context, Tenant},
+};
+use crate::{
+    ingest::remote_write::{SeriesEntry, WriteRequest},
+    signal::{Finding, MetricKind, TenantId, TimestampMs},
+};
+
+/// The state of one shard.
+#[derive(Debug)]
+pub struct Shard {
+    pub(super) options: Options,
+    pub(super) tenants: HashMap<TenantId, Tenant>,
+    models: Models,
+    paces: Paces,
+}
+
+/// Sizes and counts of a shard.
+#[derive(Clone, Debug, Default)]
+pub struct ShardStats {
+    /// Series by tenant.
+    pub series: BTreeMap<TenantId, usize>,
+    /// Workloads.
+    pub workloads: usize,
+    /// Findings open now.
+    pub findings_firing: usize,
+    /// Findings raised since the start.
+    pub findings_raised: u64,
+    /// Generation of the forests in force.
+    pub model_generation: u64,
+    /// Bytes of memory by part, about.
+    pub bytes: BTreeMap<&'static str, usize>,
+    /// Newest event time by tenant.
+    pub newest: BTreeMap<TenantId, TimestampMs>,
+}
+
+impl Shard {
+    /// An empty shard.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, tenants: HashMap::new(), models: Models::default(), paces: Paces::default() }
+    }
+
+    pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
+        if !self.tenants.contains_key(id) {
+            let mut tenant = Tenant::new(id.clone());
+            tenant.install(&self.models);
+            self.tenants.insert(id.clone(), tenant);
+        }
+        self.tenants.get_mut(id).expect("inserted above")
+    }
+
+    /// Writes the series of `request` at these places of it, in order. Every sample is scored; `sink` hears of each.
+    pub fn write(
+        &mut self,
+        id: &TenantId,
+        request: &WriteRequest,
+        places: impl Iterator<Item = usize>,
+        received: TimestampMs,
+        sink: &mut dyn FnMut(&Scored<'_>),
+    ) -> WriteReport {
+        let mut report = WriteReport::default();
+        let mut paces = std::mem::take(&mut self.paces);
+        let options = self.options.clone();
+        let tenant = self.tenant_mut(id);
+        let mut context = Context { options: &options, paces: &mut paces, received, sink };
+        for place in places {
+            let Some(entry) = request.series().get(place) else { continue };
+            write_series(tenant, request, entry, &mut context, &mut report);
+        }
+        tenant.sweep(&context);
+        self.paces = paces;
+        report
+    }
+
+    /// Takes the metadata of a request.
+    pub fn declare(&mut self, id: &TenantId, request: &WriteRequest) {
+        let tenant = self.tenant_mut(id);
+        for family in request.metadata() {
+            let declared =
+                FamilyMetadata { kind: family.kind, help: family.help.to_owned(), unit: family.unit.to_owned() };
+            tenant.declare(family.name, declared);
+        }
+    }
+
+    /// Puts new forests in force and hands over what the next ones are trained on.
+    pub fn turn(&mut self, turn: &Turn) -> Turned {
+        let installed = self.models.generation;
+        self.models = turn.models.clone();
+        let mut turned = Turned::default();
+        for tenant in self.tenants.values_mut() {
+            if turn.models.generation != installed {
+                tenant.install(&turn.models);
+            }
+            for (metric, reservoir) in &tenant.reservoirs {
+                let family = (tenant.id.clone(), FamilyName::clone(tenant.interner.text(*metric)));
+                turned.seen.push((family, reservoir.seen()));
+            }
+            for (id, metric) in turn.collect.iter().filter(|(id, _)| *id == tenant.id) {
+                let reservoir = tenant.interner.get(metric).and_then(|symbol| tenant.reservoirs.get(&symbol));
+                if let Some(reservoir) = reservoir {
+                    turned.rows.push(((id.clone(), metric.clone()), reservoir.clone()));
+                }
+            }
+        }
+        turned
+    }
+
+    /// The end of a training part, see [`super::Engine::end_training`].
+    pub fn end_training(&mut self, id: &TenantId) {
+        self.tenant_mut(id).end_training();
+    }
+
+    /// Findings of a tenant, in no order.
+    #[must_use]
+    pub fn findings(&self, id: &TenantId) -> Vec<Finding> {
+        self.tenants.get(id).map(|tenant| tenant.findings.all().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Declared metadata of a tenant's metric families.
+    #[must_use]
+    pub fn metadata(&self, id: &TenantId) -> BTreeMap<String, FamilyMetadata> {
+        self.tenants.get(id).map(|tenant| tenant.metadata.clone()).unwrap_or_default()
+    }
+
+    /// Sizes and counts. Walks over all series.
+    #[must_use]
+    pub fn stats(&self) -> ShardStats {
+        let mut stats = ShardStats { model_generation: self.models.generation, ..ShardStats::default() };
+        let mut add = |part, bytes| *stats.bytes.entry(part).or_default() += bytes;
+        add("forests", self.models.heap_bytes());
+        for tenant in self.tenants.values() {
+            add("labels", tenant.interner.heap_bytes());
+            add("index", tenant.index.heap_bytes() + tenant.by_key.capacity() * 24);
+            add("reservoirs", tenant.reservoirs.values().map(|r| r.heap_bytes()).sum());
+            for series in tenant.series.iter().flatten() {
+                let detector = series.state.detector.as_deref();
+                add("detectors", detector.map_or(0, |d| size_of_val(d) + d.heap_bytes()));
+                add("windows", series.state.window.heap_bytes());
+                add("series", size_of_val(&**series) + series.labels.len() * 8);
+            }
+            for workload in tenant.workloads.iter().flatten() {
+                let detector = workload.state.detector.as_deref();
+                add("workloads", size_of_val(&**workload) + detector.map_or(0, |d| d.size_bytes()));
+            }
+        }
+        for (id, tenant) in &self.tenants {
+            stats.series.insert(id.clone(), tenant.series_count());
+            stats.newest.insert(id.clone(), tenant.newest);
+            stats.workloads += tenant.by_workload.len();
+            stats.findings_firing += tenant.findings.firing();
+            stats.findings_raised += tenant.findings.raised();
+        }
+        stats
+    }
+
+    pub(super) fn set_models(&mut self, models: Models) {
+        self.models = models;
+    }
+}
+
+fn write_series(
+    tenant: &mut Tenant,
+    request: &WriteRequest,
+    entry: &SeriesEntry,
+    context: &mut Context<'_>,
+    report: &mut WriteReport,
+) {
+    let view = request.view(entry);
+    let slot = match tenant.by_key.get(&entry.identity.series) {
+        Some(slot) => *slot,
+        None => {
+            let labels: Vec<(&str, &str)> = view.labels().collect();
+            // The limit is the tenant's; a shard enforces its share, rounded up.
+            if tenant.series_count() >= context.options.series_per_tenant.div_ceil(context.options.shards) {
+                let count = u64::from(entry.samples) + u64::from(entry.histograms);
+                report.refuse(Refusal::SeriesLimit, count, || named(&labels));
+                return;
+            }
+            let kind = view.kind();
+            let kind = if entry.histograms > 0 { MetricKind::Histogram } else { kind };
+            tenant.register(entry.identity, &labels, kind)
+        }
+    };
+    for sample in view.samples() {
+        let taken = tenant.observe(
+            slot,
+            crate::signal::Sample { at: sample.at, value: sample.value },
+            sample.start,
+            context,
+        );
+        match taken {
+            Ok(()) => report.samples += 1,
+            Err(refusal) => report.refuse(refusal, 1, || format!("{} at {}", named(&view.labels().collect::<Vec<_>>()), sample.at)),
+        }
+    }
+    for histogram in view.histograms() {
+        let taken = match histogram {
+            Ok(histogram) => tenant.observe_histogram(slot, histogram, context).map_err(|r| (r, String::new())),
+            Err(fault) => Err((Refusal::Histogram, fault.to_string())),
+        };
+        match taken {
+            Ok(()) => report.histograms += 1,
+            Err((refusal, why)) => {
+                report.refuse(refusal, 1, || format!("{} {why}", named(&view.labels().collect::<Vec<_>>())));
+            }
+        }
+    }
+    report.exemplars += u64::from(entry.exemplars);
+}
+
+fn named(labels: &[(&str, &str)]) -> String {
+    crate::signal::Labels::from_pairs(labels.iter().copied()).to_string()
+}

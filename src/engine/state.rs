@@ -1,0 +1,117 @@
+//! What is kept of one series and of one workload.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    anomaly::{Detector, Episode, Seen, StepEstimate, Tail, workload::Workload as WorkloadDetector},
+    ingest::remote_write::NativeHistogram,
+    series::{Meaning, Symbol, SymbolSet, Window},
+    signal::{Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
+};
+
+/// A series and where it stands in its tenant.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) key: SeriesKey,
+    pub(super) labels: SymbolSet,
+    pub(super) metric: Symbol,
+    pub(super) workload: u32,
+    /// Place among the workload's metrics.
+    pub(super) member: Option<u16>,
+    pub(super) state: SeriesState,
+}
+
+/// The part of a series that is learnt and kept across a restart.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SeriesState {
+    pub(super) kind: MetricKind,
+    pub(super) meaning: Meaning,
+    /// Newest sample as received, the stale marker included.
+    pub(super) last: Option<Sample>,
+    pub(super) step: StepEstimate,
+    pub(super) detector: Option<Box<Detector>>,
+    pub(super) window: Window,
+    pub(super) episode: Episode,
+    /// Evidence, rising at once and falling slowly.
+    pub(super) held: f32,
+    /// Whether it ended by a stale marker or vanished.
+    pub(super) closed: bool,
+    pub(super) histogram: Option<Box<HistogramState>>,
+}
+
+/// What a native histogram series needs to become scalar series.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HistogramState {
+    pub(super) previous: NativeHistogram,
+}
+
+impl SeriesState {
+    pub(super) fn new(kind: MetricKind, metric: &str) -> Self {
+        Self {
+            kind,
+            meaning: Meaning::of(kind, metric),
+            last: None,
+            step: StepEstimate::default(),
+            detector: None,
+            window: Window::default(),
+            episode: Episode::default(),
+            held: 0.0,
+            closed: false,
+            histogram: None,
+        }
+    }
+}
+
+/// A workload: the metrics that are scored jointly.
+#[derive(Debug)]
+pub(super) struct Workload {
+    pub(super) key: WorkloadKey,
+    /// Slots of the series it scores, in the order of the row.
+    pub(super) members: Vec<u32>,
+    /// Series of this workload that are alive, members or not.
+    pub(super) alive: u32,
+    pub(super) state: WorkloadState,
+}
+
+/// The part of a workload that is learnt and kept across a restart.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WorkloadState {
+    pub(super) labels: Labels,
+    /// The row being filled; NaN where nothing has come yet.
+    pub(super) row: Vec<f64>,
+    pub(super) present: u16,
+    pub(super) row_at: Option<TimestampMs>,
+    /// Rows judged.
+    pub(super) rows: u32,
+    pub(super) last_row_at: Option<TimestampMs>,
+    pub(super) step: StepEstimate,
+    pub(super) detector: Option<Box<WorkloadDetector>>,
+    pub(super) seen: Seen,
+    pub(super) tail: Tail,
+    pub(super) episode: Episode,
+    pub(super) held: f32,
+    pub(super) window: Window,
+    /// Until when nothing is raised: the wake of a restart or a gap.
+    pub(super) quiet_until: TimestampMs,
+}
+
+impl WorkloadState {
+    pub(super) fn new(labels: Labels) -> Self {
+        Self {
+            labels,
+            row: Vec::new(),
+            present: 0,
+            row_at: None,
+            rows: 0,
+            last_row_at: None,
+            step: StepEstimate::default(),
+            detector: None,
+            seen: Seen::default(),
+            tail: Tail::default(),
+            episode: Episode::default(),
+            held: 0.0,
+            window: Window::default(),
+            quiet_until: TimestampMs::MIN,
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! One tenant's part of a shard: its series, workloads and findings, and what a sample does to them.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use super::{
+    Options, Refusal, Scored, SeriesName,
+    families::{Models, Reservoir},
+    findings::{Findings, Subject},
+    pace::Paces,
+    state::{Series, SeriesState, Workload, WorkloadState},
+};
+use crate::{
+    anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, Transition, WARM},
+    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, rate, resolve},
+    signal::{
+        Finding, FindingKind, FindingStatus, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
+        is_stale,
+    },
+};
+
+/// A gap is longer than this many intervals.
+const GAP_STEPS: i64 = 3;
+/// Intervals after a restart or a gap in which nothing is raised about a workload.
+const QUIET_STEPS: i64 = 10;
+/// Values beyond are not scored: their squares would leave the range of f64.
+const VALUE_MAX: f64 = 1e150;
+
+/// Declared facts of a metric family.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FamilyMetadata {
+    /// What it measures.
+    pub kind: MetricKind,
+    /// Help text.
+    pub help: String,
+    /// Unit, often empty.
+    pub unit: String,
+}
+
+/// Most metric families of which metadata is kept, per tenant and shard.
+const METADATA_MAX: usize = 50_000;
+
+#[derive(Debug)]
+pub(super) struct Tenant {
+    pub(super) id: TenantId,
+    pub(super) interner: Interner,
+    pub(super) index: Index,
+    pub(super) by_key: HashMap<crate::signal::SeriesKey, u32>,
+    pub(super) series: Vec<Option<Box<Series>>>,
+    pub(super) free: Vec<u32>,
+    pub(super) workloads: Vec<Option<Box<Workload>>>,
+    pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
+    pub(super) reservoirs: HashMap<Symbol, Reservoir>,
+    forests: HashMap<Symbol, std::sync::Arc<anomaly::Forest>>,
+    pub(super) generation: u64,
+    pub(super) metadata: BTreeMap<String, FamilyMetadata>,
+    pub(super) findings: Findings,
+    /// Newest event time seen.
+    pub(super) newest: TimestampMs,
+    pub(super) swept_at: TimestampMs,
+}
+
+/// What a sample is judged under.
+pub(super) struct Context<'a> {
+    pub(super) options: &'a Options,
+    pub(super) paces: &'a mut Paces,
+    /// The receiver's clock.
+    pub(super) received: TimestampMs,
+    pub(super) sink: &'a mut dyn FnMut(&Scored<'_>),
+}
+
+impl Tenant {
+    pub(super) fn new(id: TenantId) -> Self {
+        Self {
+            id,
+            interner: Interner::default(),
+            index: Index::default(),
+            by_key: HashMap::new(),
+            series: Vec::new(),
+            free: Vec::new(),
+            workloads: Vec::new(),
+            by_workload: HashMap::new(),
+            reservoirs: HashMap::new(),
+            forests: HashMap::new(),
+            generation: 0,
+            metadata: BTreeMap::new(),
+            findings: Findings::default(),
+            newest: TimestampMs::MIN,
+            swept_at: TimestampMs::MIN,
+        }
+    }
+
+    /// Number of series alive or still in the window.
+    pub(super) fn series_count(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(super) fn install(&mut self, models: &Models) {
+        self.generation = models.generation;
+        for ((tenant, metric), forest) in models.forests.iter() {
+            if *tenant == self.id {
+                let symbol = self.interner.intern(metric);
+                self.forests.insert(symbol, forest.clone());
+            }
+        }
+    }
+
+    /// Adds a series. `identity` must be that of `labels`.
+    pub(super) fn register(&mut self, identity: Identity, labels: &[(&str, &str)], kind: MetricKind) -> u32 {
+        let symbols: SymbolSet =
+            labels.iter().map(|(n, v)| (self.interner.intern(n), self.interner.intern(v))).collect();
+        let metric = labels.iter().find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
+        let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
+        let state = SeriesState::new(kind, metric);
+        self.adopt(identity, symbols, state)
+    }
+
+    /// Puts a series, new or restored, into its place.
+    pub(super) fn adopt(&mut self, identity: Identity, labels: SymbolSet, state: SeriesState) -> u32 {
+        let name = self.interner.intern(METRIC_NAME);
+        let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.series.push(None);
+            (self.series.len() - 1) as u32
+        });
+        let workload = self.workload_of(identity, &labels);
+        self.index.insert(slot, &labels);
+        self.by_key.insert(identity.series, slot);
+        let series = Series { key: identity.series, labels, metric, workload, member: None, state };
+        self.series[slot as usize] = Some(Box::new(series));
+        slot
+    }
+
+    fn workload_of(&mut self, identity: Identity, labels: &SymbolSet) -> u32 {
+        let place = *self.by_workload.entry(identity.workload).or_insert_with(|| {
+            let place = self.workloads.iter().position(Option::is_none).unwrap_or_else(|| {
+                self.workloads.push(None);
+                self.workloads.len() - 1
+            });
+            let labels = Identity::workload_labels(&resolve(&self.interner, labels));
+            let state = WorkloadState::new(labels);
+            let workload = Workload { key: identity.workload, members: Vec::new(), alive: 0, state };
+            self.workloads[place] = Some(Box::new(workload));
+            place as u32
+        });
+        if let Some(workload) = &mut self.workloads[place as usize] {
+            workload.alive += 1;
+        }
+        place
+    }
+
+    fn declared_kind(&self, metric: &str) -> MetricKind {
+        let known = |name: &str| self.metadata.get(name).map(|m| m.kind);
+        let family = ["_bucket", "_sum", "_count", "_total"].iter().find_map(|s| metric.strip_suffix(s));
+        known(metric).or_else(|| family.and_then(known)).unwrap_or_default()
+    }
+
+    /// Takes what a sender declares of a family.
+    pub(super) fn declare(&mut self, family: &str, metadata: FamilyMetadata) {
+        let known = self.metadata.get(family);
+        if known == Some(&metadata) || (known.is_none() && self.metadata.len() >= METADATA_MAX) {
+            return;
+        }
+        let kind_changed = known.is_none_or(|m| m.kind != metadata.kind);
+        self.metadata.insert(family.to_owned(), metadata);
+        if kind_changed {
+            for suffix in ["", "_bucket", "_sum", "_count", "_total"] {
+                self.redeclare(&format!("{family}{suffix}"));
+            }
+        }
+    }
+
+    fn redeclare(&mut self, metric: &str) {
+        let kind = self.declared_kind(metric);
+        let by_name = [crate::signal::Matcher::equal(METRIC_NAME, metric)];
+        for slot in self.index.candidates(&self.interner, &by_name).unwrap_or_default() {
+            let Some(series) = &mut self.series[slot as usize] else { continue };
+            let meaning = Meaning::of(kind, metric);
+            if series.state.kind == kind || matches!(meaning, Meaning::Undeclared { .. }) {
+                continue;
+            }
+            series.state.kind = kind;
+            if series.state.meaning.is_counter() != meaning.is_counter() {
+                series.state.detector = None;
+            }
+            series.state.meaning = meaning;
+        }
+    }
+
+    /// Takes one sample of the series in `slot`.
+    pub(super) fn observe(
+        &mut self,
+        slot: u32,
+        sample: Sample,
+        started: Option<TimestampMs>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
+        let before = series.state.last;
+        if let Some(last) = before {
+            if sample.at < last.at {
+                return Err(Refusal::OutOfOrder);
+            }
+            if sample.at == last.at {
+                let same = sample.value.to_bits() == last.value.to_bits();
+                return if same { Ok(()) } else { Err(Refusal::Duplicate) };
+            }
+        }
+        if sample.at > context.received.saturating_add(context.options.ahead_ms) {
+            return Err(Refusal::Future);
+        }
+        self.newest = self.newest.max(sample.at);
+        series.state.last = Some(sample);
+        if is_stale(sample.value) {
+            series.state.window.push(sample, Verdict::NONE);
+            series.state.closed = true;
+            self.end_episode(slot, sample.at, context.options);
+            return Ok(());
+        }
+        let was_closed = std::mem::take(&mut series.state.closed);
+        let before = before.filter(|last| !is_stale(last.value));
+        let delta = before.map(|last| sample.at - last.at);
+        let step = delta.map_or(0, |delta| series.state.step.observe(delta));
+        let gap = was_closed || delta.is_some_and(|delta| delta > GAP_STEPS * i64::from(step) + i64::from(step) / 2);
+
+        let value = match (series.state.meaning, before) {
+            (Meaning::Counter, None) => None,
+            (Meaning::Counter, Some(last)) => {
+                let rate = rate(last, sample, started);
+                if rate.reset {
+                    self.hush(slot, sample.at, i64::from(step));
+                }
+                (!rate.reset && !gap).then_some(rate.per_second)
+            }
+            (_, Some(last)) => {
+                let counts = series.state.meaning.watch(last.value, sample.value);
+                if counts {
+                    series.state.detector = None;
+                }
+                (!counts).then_some(sample.value)
+            }
+            (_, None) => Some(sample.value),
+        };
+        if gap {
+            self.hush(slot, sample.at, i64::from(step));
+            if let Some(detector) = self.series[slot as usize].as_deref_mut().and_then(|s| s.state.detector.as_mut()) {
+                detector.interrupt();
+            }
+        }
+        match value.filter(|v| v.is_finite() && v.abs() < VALUE_MAX) {
+            Some(value) => self.judge(slot, sample, value, step, context),
+            None => {
+                if let Some(series) = self.series[slot as usize].as_deref_mut() {
+                    series.state.window.push(sample, Verdict::NONE);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After a restart or a gap nothing is raised about the workload for a while.
+    fn hush(&mut self, slot: u32, at: TimestampMs, step: i64) {
+        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(workload) = self.workloads[series.workload as usize].as_deref_mut() else { return };
+        workload.state.quiet_until = workload.state.quiet_until.max(at + QUIET_STEPS * step.max(1_000));
+    }
+
+    fn judge(&mut self, slot: u32, sample: Sample, value: f64, step: u32, context: &mut Context<'_>) {
+        let pace = context.paces.of(if step == 0 { 15_000 } else { step }, context.options);
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let quiet_until = self.workloads[series.workload as usize].as_deref().map_or(i64::MIN, |w| w.state.quiet_until);
+        let quiet = sample.at < quiet_until;
+        let state = &mut series.state;
+        let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
+        let forest = self.forests.get(&series.metric);
+        let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
+            forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)))
+        });
+        if judged.rarity.iter().any(|u| *u > 0.0) {
+            let reservoir = self.reservoirs.entry(series.metric).or_default();
+            reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
+        }
+        state.held = if judged.evidence > state.held {
+            judged.evidence
+        } else {
+            state.held + RELEASE * (judged.evidence - state.held)
+        };
+        let score = judged.state.max(state.held) / pace.series_threshold;
+        let is_event = judged.event >= EVENT && !quiet;
+        let far = (value - judged.expected).abs() >= context.options.min_relative_deviation * judged.expected.abs();
+        let evidence = Evidence {
+            at: sample.at,
+            is_event,
+            ratio: judged.evidence / pace.series_threshold,
+            score,
+            may_raise: !quiet && far,
+        };
+        let transition = state.episode.observe(evidence, pace.series_threshold);
+        let verdict =
+            Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
+        let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
+        state.window.push(sample, verdict);
+        let event = if is_event { judged.event } else { 0.0 };
+        (context.sink)(&Scored::Series {
+            slot,
+            name: SeriesName { interner: &self.interner, labels: &series.labels },
+            sample,
+            value,
+            state: judged.state,
+            event,
+            verdict,
+        });
+        self.tell_series(slot, sample.at, value, &judged, score, transition, context.options);
+        self.offer_to_workload(slot, sample.at, value, &pace, context);
+    }
+
+    /// Opens, updates or closes the finding about a series.
+    #[allow(clippy::too_many_arguments)]
+    fn tell_series(
+        &mut self,
+        slot: u32,
+        at: TimestampMs,
+        value: f64,
+        judged: &Judgement,
+        score: f32,
+        transition: Transition,
+        options: &Options,
+    ) {
+        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let subject = Subject::Series(slot);
+        match transition {
+            Transition::Resolved => self.findings.resolve(subject, at, options.findings_kept),
+            Transition::Raised => {
+                let labels = resolve(&self.interner, &series.labels);
+                let finding = self.blank_finding(FindingKind::Series, labels, series.key.0 as u64, series, at);
+                self.findings.raise(subject, finding);
+            }
+            Transition::None => {}
+        }
+        let Some(finding) = self.findings.get_mut(subject) else { return };
+        finding.updated_at = at;
+        finding.score = f64::from(score);
+        if finding.score > finding.peak_score * 1.05 {
+            finding.peak_score = finding.score;
+            finding.seen = value;
+            finding.expected = judged.expected;
+            finding.lower = judged.expected - judged.half_width;
+            finding.upper = judged.expected + judged.half_width;
+            finding.drivers = anomaly::series_drivers(&judged.rarity, value >= judged.expected);
+            let text = finding.labels.to_string();
+            finding.sentence = anomaly::series_sentence(&anomaly::SeriesStory {
+                series: &text,
+                seen: value,
+                expected: judged.expected,
+                band: (finding.lower, finding.upper),
+                is_rate: finding.is_rate,
+                since: finding.since,
+                drivers: &finding.drivers,
+            });
+        }
+    }
+
+    fn blank_finding(&self, kind: FindingKind, labels: Labels, key: u64, series: &Series, at: TimestampMs) -> Finding {
+        Finding {
+            id: format!("{:016x}", key ^ (at as u64).rotate_left(32) ^ (kind as u64)),
+            tenant: self.id.clone(),
+            kind,
+            labels,
+            status: FindingStatus::Firing,
+            since: series.state.episode.since(),
+            raised_at: at,
+            updated_at: at,
+            resolved_at: None,
+            score: 0.0,
+            peak_score: 0.0,
+            seen: 0.0,
+            expected: 0.0,
+            lower: 0.0,
+            upper: 0.0,
+            is_rate: series.state.meaning.is_counter(),
+            drivers: Vec::new(),
+            model: self.generation,
+            sentence: String::new(),
+        }
+    }
+
+    pub(super) fn end_episode(&mut self, slot: u32, at: TimestampMs, options: &Options) {
+        if let Some(series) = self.series[slot as usize].as_deref_mut()
+            && series.state.episode.end()
+        {
+            self.findings.resolve(Subject::Series(slot), at, options.findings_kept);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The finished binary, seen from outside: malformed input, restarts, and the real programs that vigie works with.
+//!
+//! Every test starts its own processes on loopback, on ports of its own, with a data folder that goes when the test ends.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something it takes for granted fails")]
+
+mod bad_input;
+mod prometheus;
+mod restart;
+mod support;
+mod wire;
