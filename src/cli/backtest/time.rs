@@ -1,6 +1,9 @@
 //! Times and durations as people and other programs write them.
 
-use crate::{signal::TimestampMs, ui::plot::ticks::day_of_month};
+use crate::{
+    signal::TimestampMs,
+    ui::plot::ticks::{date_of_day, day_of_month},
+};
 
 /// A day in milliseconds.
 pub(super) const DAY: i64 = 86_400_000;
@@ -96,6 +99,15 @@ pub(super) fn unix_unit(largest: f64) -> f64 {
     }
 }
 
+/// `at` in RFC 3339, with milliseconds only where there are any.
+pub(super) fn stamp(at: TimestampMs) -> String {
+    let (year, month, day) = date_of_day(at.div_euclid(DAY));
+    let (second, millis) = (at.rem_euclid(DAY) / 1_000, at.rem_euclid(1_000));
+    let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}") };
+    let (hours, minutes, seconds) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}{fraction}Z")
+}
+
 /// Reads a moment of the command line: what [`parse_time`] takes, Unix seconds, `now`, `now-6h`.
 ///
 /// # Errors
@@ -177,6 +189,13 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(parse_time(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_is_read_back() {
+        for at in [0, -1, 1_582_979_130_250, 1_582_979_130_000, 253_402_300_799_999] {
+            assert_eq!(parse_time(&stamp(at)), Some(at), "{}", stamp(at));
         }
     }
 
