@@ -121,8 +121,9 @@ impl Tenant {
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
         let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
+        let is_event = state.records.observe(state.rows, evidence) > 0.0;
         let transition = state.episode.observe(
-            Evidence { at, is_event: ratio >= 1.0, ratio, score: smooth, may_raise: at >= state.quiet_until },
+            Evidence { at, is_event, ratio, score: smooth, may_raise: at >= state.quiet_until },
             pace.workload_threshold,
         );
         let verdict = if warm {

@@ -56,10 +56,10 @@ impl Tenant {
         let recent = state.histogram.as_ref().and_then(|before| histogram.since(&before.previous));
         let recent = recent.filter(|recent| recent.count > 0.0);
         let of = |value: Option<f64>| value.filter(|v| !v.is_nan()).map(|value| Sample { at, value });
-        let quantile = |q| of(recent.as_ref().map(|recent| recent.quantile(q)));
+        let quantile = |q| of(recent.as_ref().and_then(|recent| recent.quantile(q)));
         let values = [
             of(Some(histogram.count)),
-            of(recent.as_ref().map(NativeHistogram::mean)),
+            of(recent.as_ref().and_then(NativeHistogram::mean)),
             quantile(0.5),
             quantile(0.9),
             quantile(0.99),

@@ -18,6 +18,8 @@ mod shard;
 mod snapshot;
 mod state;
 mod tenant;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 

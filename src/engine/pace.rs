@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 use super::Options;
 use crate::anomaly::{Cadence, threshold};
 
+/// The tail of a workload's score remembers some 6,000 rows; rarer than this cannot be told from them.
+const RAREST: f32 = 4.6;
+
 /// Constants for one interval between samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -31,7 +34,7 @@ impl Paces {
         *self.known.entry(step).or_insert_with(|| Pace {
             cadence: Cadence::of(step),
             series_threshold: threshold(step, options.false_alarms_per_series_week),
-            workload_threshold: threshold(step, options.false_alarms_per_workload_week),
+            workload_threshold: threshold(step, options.false_alarms_per_workload_week).min(RAREST),
         })
     }
 }

@@ -20,8 +20,6 @@ pub enum Refusal {
     SeriesLimit,
     /// The series itself is malformed; the decoder says how.
     Malformed,
-    /// A native histogram that contradicts itself.
-    Histogram,
 }
 
 impl Refusal {
@@ -34,7 +32,6 @@ impl Refusal {
             Self::Future => "future",
             Self::SeriesLimit => "series_limit",
             Self::Malformed => "malformed",
-            Self::Histogram => "histogram",
         }
     }
 
@@ -45,7 +42,6 @@ impl Refusal {
             Self::Future => "timestamp too far in the future",
             Self::SeriesLimit => "series limit of the tenant reached",
             Self::Malformed => "malformed series",
-            Self::Histogram => "invalid native histogram",
         }
     }
 }

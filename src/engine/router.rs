@@ -64,13 +64,11 @@ impl Router {
 
 /// The report of what the decoder refused.
 pub(crate) fn malformed(request: &WriteRequest) -> WriteReport {
-    let rejections = request.rejected();
     let mut report = WriteReport::default();
-    let count = rejections.samples() + rejections.histograms();
-    if rejections.series() > 0 {
-        let mut words = rejections.reasons().iter();
-        report.refuse(Refusal::Malformed, count, || words.next().cloned().unwrap_or_default());
-        report.reasons.extend(words.take(4).cloned());
+    let total = request.rejected().total();
+    if !request.rejected().is_empty() {
+        report.refused.insert(Refusal::Malformed, total.samples + total.histograms);
+        report.reasons = request.rejected().examples().to_vec();
     }
     report
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ingest::remote_write::{SeriesEntry, WriteRequest},
-    signal::{Finding, MetricKind, TenantId, TimestampMs},
+    signal::{Finding, Labels, MetricKind, Sample, TenantId, TimestampMs},
 };
 
 /// The state of one shard.
@@ -88,7 +88,7 @@ impl Shard {
         for family in request.metadata() {
             let declared =
                 FamilyMetadata { kind: family.kind, help: family.help.to_owned(), unit: family.unit.to_owned() };
-            tenant.declare(family.name, declared);
+            tenant.declare(family.family, declared);
         }
     }
 
@@ -179,7 +179,7 @@ fn write_series(
     let slot = match tenant.by_key.get(&entry.identity.series) {
         Some(slot) => *slot,
         None => {
-            let labels: Vec<(&str, &str)> = view.labels().collect();
+            let labels = view.labels();
             // The limit is the tenant's; a shard enforces its share, rounded up.
             if tenant.series_count() >= context.options.series_per_tenant.div_ceil(context.options.shards) {
                 let count = u64::from(entry.samples) + u64::from(entry.histograms);
@@ -191,33 +191,29 @@ fn write_series(
             tenant.register(entry.identity, &labels, kind)
         }
     };
+    let mut refuse = |refusal, at: TimestampMs| {
+        report.refuse(refusal, 1, || format!("{} at {at}", named(&view.labels())));
+    };
+    let (mut samples, mut histograms) = (0, 0);
     for sample in view.samples() {
-        let taken = tenant.observe(
-            slot,
-            crate::signal::Sample { at: sample.at, value: sample.value },
-            sample.start,
-            context,
-        );
-        match taken {
-            Ok(()) => report.samples += 1,
-            Err(refusal) => report.refuse(refusal, 1, || format!("{} at {}", named(&view.labels().collect::<Vec<_>>()), sample.at)),
+        match tenant.observe(slot, Sample { at: sample.at, value: sample.value }, sample.start, context) {
+            Ok(()) => samples += 1,
+            Err(refusal) => refuse(refusal, sample.at),
         }
     }
-    for histogram in view.histograms() {
-        let taken = match histogram {
-            Ok(histogram) => tenant.observe_histogram(slot, histogram, context).map_err(|r| (r, String::new())),
-            Err(fault) => Err((Refusal::Histogram, fault.to_string())),
-        };
-        match taken {
-            Ok(()) => report.histograms += 1,
-            Err((refusal, why)) => {
-                report.refuse(refusal, 1, || format!("{} {why}", named(&view.labels().collect::<Vec<_>>())));
-            }
+    // Histograms that contradict themselves are already among what the decoder refused.
+    for histogram in view.histograms().flatten() {
+        let at = histogram.at;
+        match tenant.observe_histogram(slot, histogram, context) {
+            Ok(()) => histograms += 1,
+            Err(refusal) => refuse(refusal, at),
         }
     }
+    report.samples += samples;
+    report.histograms += histograms;
     report.exemplars += u64::from(entry.exemplars);
 }
 
 fn named(labels: &[(&str, &str)]) -> String {
-    crate::signal::Labels::from_pairs(labels.iter().copied()).to_string()
+    Labels::from_pairs(labels.iter().copied()).to_string()
 }

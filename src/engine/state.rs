@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    anomaly::{Detector, Episode, Seen, StepEstimate, Tail, workload::Workload as WorkloadDetector},
+    anomaly::{Detector, Episode, Records, Seen, StepEstimate, Tail, workload::Workload as WorkloadDetector},
     ingest::remote_write::NativeHistogram,
     series::{Meaning, Symbol, SymbolSet, Window},
     signal::{Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
@@ -88,6 +88,7 @@ pub(super) struct WorkloadState {
     pub(super) detector: Option<Box<WorkloadDetector>>,
     pub(super) seen: Seen,
     pub(super) tail: Tail,
+    pub(super) records: Records,
     pub(super) episode: Episode,
     pub(super) held: f32,
     pub(super) window: Window,
@@ -108,6 +109,7 @@ impl WorkloadState {
             detector: None,
             seen: Seen::default(),
             tail: Tail::default(),
+            records: Records::default(),
             episode: Episode::default(),
             held: 0.0,
             window: Window::default(),

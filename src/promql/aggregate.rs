@@ -147,7 +147,7 @@ impl Evaluator<'_> {
         steps: &Steps,
     ) -> Result<Vec<Column>, Error> {
         if op == AggregateOp::Quantile {
-            param.iter().for_each(|q| self.notes.quantile(*q));
+            self.notes.quantiles(param);
         }
         self.charge(groups.labels.len().saturating_mul(steps.count))?;
         let mut states: Vec<Option<State>> = groups.labels.iter().map(|_| None).collect();

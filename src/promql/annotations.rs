@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::format::format_value;
+use super::format::general;
+use super::numeric::{go_max, go_min};
+
+/// Most warnings and most hints an answer carries, as in Prometheus' API.
+const SHOWN_MAX: usize = 10;
 
 /// What was noticed during an evaluation.
 #[derive(Debug, Default)]
@@ -15,9 +19,24 @@ impl Annotations {
     /// A quantile outside 0 to 1, whose result is infinite or NaN.
     pub(super) fn quantile(&mut self, q: f64) {
         if !(0.0..=1.0).contains(&q) {
-            let got = format_value(q);
+            let got = general(q);
             self.warnings.insert(format!("PromQL warning: quantile value should be between 0 and 1, got {got}"));
         }
+    }
+
+    /// The same for the quantiles of an aggregation at all steps, of which only the worst are named.
+    pub(super) fn quantiles(&mut self, all: &[f64]) {
+        if all.iter().any(|q| q.is_nan()) {
+            self.quantile(f64::NAN);
+        }
+        let most = all.iter().copied().reduce(go_max).filter(|most| *most > 1.0);
+        let least = all.iter().copied().reduce(go_min).filter(|least| *least < 0.0);
+        most.into_iter().chain(least).for_each(|q| self.quantile(q));
+    }
+
+    /// Warnings and hints as they are shown.
+    pub(super) fn shown(self) -> (Vec<String>, Vec<String>) {
+        (shortened(self.warnings, "warning"), shortened(self.infos, "info"))
     }
 
     /// A series that cannot be a histogram bucket.
@@ -43,4 +62,13 @@ impl Annotations {
             ));
         }
     }
+}
+
+fn shortened(notes: BTreeSet<String>, kind: &str) -> Vec<String> {
+    let omitted = notes.len().saturating_sub(SHOWN_MAX);
+    let mut shown: Vec<String> = notes.into_iter().take(SHOWN_MAX).collect();
+    if omitted > 0 {
+        shown.push(format!("{omitted} more {kind} annotations omitted"));
+    }
+    shown
 }

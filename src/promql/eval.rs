@@ -61,8 +61,8 @@ impl<'a> Evaluator<'a> {
 
     /// Ends the evaluation with its value.
     pub(super) fn answer(self, value: Value) -> Answer {
-        let Annotations { warnings, infos } = self.notes;
-        Answer { value, warnings: warnings.into_iter().collect(), infos: infos.into_iter().collect() }
+        let (warnings, infos) = self.notes.shown();
+        Answer { value, warnings, infos }
     }
 
     /// Evaluates an expression that is not a range vector.

@@ -10,13 +10,26 @@ use crate::signal::Labels;
 pub fn format_value(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude.is_finite() && magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        // Rust writes 1e21 and 1e-7 where Go writes 1e+21 and 1e-07.
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
-        return format!("{mantissa}e{sign}{digits:0>2}");
+        return with_exponent(value);
     }
     plain_decimal(value)
+}
+
+/// Writes a value as Prometheus' warnings do, which is Go's `%g`: with an exponent below 1e-4 and from 1e6.
+pub(super) fn general(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude.is_finite() && magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
+        return with_exponent(value);
+    }
+    plain_decimal(value)
+}
+
+/// Rust writes 1e21 and 1e-7 where Go writes 1e+21 and 1e-07.
+fn with_exponent(value: f64) -> String {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 /// Writes a value without exponent, however long that is.
@@ -65,6 +78,7 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(format_value(value), expected);
         }
+        assert_eq!([general(1.5), general(-1e6), general(0.00001)], ["1.5", "-1e+06", "1e-05"]);
         assert_eq!(plain_decimal(1e22), "10000000000000000000000");
     }
 }

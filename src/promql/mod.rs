@@ -1,12 +1,14 @@
 //! PromQL over the series vigie keeps: the language of Grafana panels and alert rules, answered as Prometheus 3.5 does.
 //!
-//! A query goes through four stages. [`text`] reads the words and takes out what could hurt the parser,
-//! `promql-parser` builds the syntax tree, [`plan`] checks types and turns it into the expressions that are known here,
-//! and [`eval`] computes them. Evaluation is column-wise: an expression becomes one column of values per series,
+//! A query goes through four stages. `text` reads the words and takes out what could hurt the parser,
+//! `promql-parser` builds the syntax tree, `plan` checks types and turns it into the expressions that are known here,
+//! and `eval` computes them. Evaluation is column-wise: an expression becomes one column of values per series,
 //! one value per step, so labels are looked at once per query and not once per step, and each selector is fetched once.
 //!
 //! What is not known is refused by name ([`Error::Unsupported`]), never answered with a guess. Left out on purpose:
-//! native histograms, Prometheus' experimental functions, and the positions in warnings.
+//! native histograms, Prometheus' experimental functions, and the positions in warnings. Answers differ from Prometheus
+//! 3.5 knowingly in three places: the parts of a date that is none are NaN; the parameter of an aggregation is evaluated
+//! at every step even if the aggregated vector is fixed by `@`; and a selector may have `or` between its matchers.
 //!
 //! Synchronous and pure: no clock, no I/O beyond the [`Source`] that is handed in.
 
@@ -87,7 +89,7 @@ pub struct Limits<'a> {
     pub max_samples: usize,
     /// Most steps of a range query.
     pub max_points: usize,
-    /// Asked every few thousand operations; the evaluation ends when it answers something.
+    /// Asked at least once for each series and every few thousand samples; the evaluation ends when it answers something.
     pub interrupt: &'a (dyn Fn() -> Option<Interrupt> + 'a),
 }
 

@@ -242,9 +242,8 @@ impl Planner<'_> {
         for list in lists.chain(&matchers.or_matchers) {
             let mut all: Vec<Matcher> = list.iter().map(|one| self.matcher(one)).collect::<Result<_, _>>()?;
             if let Some(name) = name {
-                if let Some(other) = all.iter().find(|one| one.name == METRIC_NAME) {
-                    let text = format!("metric name must not be set twice: {name:?} or {:?}", other.condition);
-                    return Err(Error::Parse(text));
+                if all.iter().any(|one| one.name == METRIC_NAME) {
+                    return Err(Error::Parse(format!("metric name must not be set twice: {name:?} and in the braces")));
                 }
                 all.push(Matcher::equal(METRIC_NAME, name));
             } else if all.iter().all(|one| one.accepts("")) {
@@ -335,6 +334,7 @@ impl Planner<'_> {
             None => Grouping::Only(Vec::new()),
             Some(modifier) => self.grouping(modifier),
         };
+        // Prometheus 3.5 forgets the parameter here: `quantile(time(), m @ 1)` gets that of the first step at all steps.
         let is_invariant = inner.is_invariant && param.as_ref().is_none_or(|param| param.is_invariant);
         let aggregate = Aggregate { op, inner, param, grouping };
         Ok(Node { expr: Expr::Aggregate(Box::new(aggregate)), kind: Kind::Vector, is_invariant })

@@ -33,7 +33,7 @@ impl Matcher {
 
     /// The regular expression of `=~` and `!~`: fully anchored, `.` matches a newline, as in Prometheus 3.
     ///
-    /// Patterns are in RE2's dialect, which differs in small ways from that of the `regex` crate, see [`from_re2`].
+    /// Patterns are in RE2's dialect, which differs in small ways from that of the `regex` crate and are rewritten.
     ///
     /// # Errors
     /// The pattern does not parse or is too large.

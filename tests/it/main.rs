@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod prometheus;
+mod promql;
 mod restart;
 mod support;
 mod wire;

@@ -30,7 +30,8 @@ pub(super) fn find(name: &str) -> Option<DateFn> {
     })
 }
 
-/// The value as whole seconds since the epoch, `None` where it is no date.
+/// The value as whole seconds since the epoch, `None` where it is no date: NaN, infinite or too far away. Prometheus'
+/// answers for those depend on its processor.
 pub(in crate::promql) fn as_seconds(value: f64) -> Option<i64> {
     (value.abs() <= FARTHEST_SECS).then_some(value as i64)
 }

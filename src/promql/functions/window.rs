@@ -19,9 +19,9 @@ pub(in crate::promql) type WindowFn = fn(&Window<'_>) -> Option<f64>;
 /// The function of a name.
 pub(super) fn find(name: &str) -> Option<WindowFn> {
     Some(match name {
-        "rate" => |w| Some(extrapolated(w, true)? / (w.secs())),
-        "increase" => |w| extrapolated(w, true),
-        "delta" => |w| extrapolated(w, false),
+        "rate" => |w| extrapolated(w, true, w.secs()),
+        "increase" => |w| extrapolated(w, true, 1.0),
+        "delta" => |w| extrapolated(w, false, 1.0),
         "irate" => |w| newest_difference(w, true),
         "idelta" => |w| newest_difference(w, false),
         "deriv" => |w| (w.samples.len() > 1).then(|| regression(w.samples, w.samples[0].at).0),
@@ -64,12 +64,12 @@ impl Window<'_> {
     }
 }
 
-/// Difference of last and first sample, extended to the ends of the range.
+/// Difference of last and first sample, extended to the ends of the range and divided by `divisor`.
 ///
 /// An end is reached when its gap is below 1.1 of the samples' average distance; otherwise the series is taken to begin
 /// or end half an average distance outside its samples. For a counter every drop counts as a reset to zero, and
 /// the extension into the past stops where the counter would have been zero.
-fn extrapolated(window: &Window<'_>, is_counter: bool) -> Option<f64> {
+fn extrapolated(window: &Window<'_>, is_counter: bool, divisor: f64) -> Option<f64> {
     let [first, .., last] = window.samples else { return None };
     let mut delta = last.value - first.value;
     if is_counter {
@@ -96,7 +96,8 @@ fn extrapolated(window: &Window<'_>, is_counter: bool) -> Option<f64> {
     if to_end >= threshold {
         to_end = average / 2.0;
     }
-    Some(delta * ((sampled + to_start + to_end) / sampled))
+    // In the order in which Prometheus computes it, so that equal rates have equal bits.
+    Some(delta * ((sampled + to_start + to_end) / sampled / divisor))
 }
 
 /// Difference of the last two samples; for a counter per second, and after a reset the last value itself.

@@ -2,7 +2,7 @@
 
 /// An expression and what is expected of it.
 #[derive(Clone, Debug)]
-pub enum Case {
+pub(crate) enum Case {
     /// The answers are equal, be they values or errors.
     Equal(String),
     /// Both refuse it as malformed.
@@ -13,11 +13,11 @@ pub enum Case {
 
 impl Case {
     /// Whether the order of an instant answer is part of it.
-    pub fn is_ordered(&self) -> bool {
+    pub(crate) fn is_ordered(&self) -> bool {
         ["sort", "topk", "bottomk"].iter().any(|name| self.expression().starts_with(name))
     }
 
-    pub fn expression(&self) -> &str {
+    pub(crate) fn expression(&self) -> &str {
         match self {
             Self::Equal(text) | Self::Invalid(text) | Self::Unsupported(text) => text,
         }
@@ -25,10 +25,10 @@ impl Case {
 }
 
 /// The cases in order of the file: one per line, sections begin with `[equal]`, `[invalid]` or `[unsupported]`.
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let mut section = "";
     let mut cases = Vec::new();
-    for line in include_str!("cases.txt").lines().map(str::trim) {
+    for line in include_str!("../../promql/cases.txt").lines().map(str::trim) {
         let text = line.to_owned();
         match line {
             "" => {}

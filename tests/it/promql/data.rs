@@ -4,7 +4,7 @@ use vigie::promql::Series;
 use vigie::signal::{Labels, Sample, stale_nan};
 
 /// Begin of the data. Any time would do; this one is a whole multiple of two hours, like Prometheus' blocks.
-pub const START_MS: i64 = 1_700_006_400_000;
+pub(crate) const START_MS: i64 = 1_700_006_400_000;
 /// Distance of samples of a regular series.
 const INTERVAL_MS: i64 = 15_000;
 /// Samples of a regular series.
@@ -33,7 +33,7 @@ fn regular(text: &str, mut value: impl FnMut(i64) -> Option<f64>) -> Series {
 }
 
 /// All series.
-pub fn series() -> Vec<Series> {
+pub(crate) fn series() -> Vec<Series> {
     let mut all = Vec::new();
     counters(&mut all);
     gauges(&mut all);

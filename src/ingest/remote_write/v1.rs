@@ -1,0 +1,72 @@
+//! Remote write 1.0: `prometheus.WriteRequest`.
+
+use super::{
+    DecodeError, Malformed,
+    request::Collector,
+    series::{LabelSpan, Load},
+    wire::{Reader, Span},
+};
+
+/// Walks the request and hands each series to `collector`.
+pub(super) fn walk(body: &[u8], collector: &mut Collector<'_>) -> Result<(), DecodeError> {
+    let mut request = Reader::of(body);
+    while let Some(field) = request.field()? {
+        match field.number {
+            1 => series(body, field.bytes()?, collector)?,
+            3 => collector.saw_metadata(body, field)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn series(body: &[u8], message: Span, collector: &mut Collector<'_>) -> Result<(), DecodeError> {
+    collector.labels.clear();
+    let mut load = Load::default();
+    let mut block: Option<Span> = None;
+    let mut fields = Reader::new(body, message);
+    while let Some(field) = fields.field()? {
+        match field.number {
+            1 => {
+                let span = field.bytes()?;
+                block = Some(Span { start: block.map_or(span.start, |block| block.start), end: span.end });
+                collector.labels.push(label(body, span)?, collector.limits);
+            }
+            2 => load.sample(body, field)?,
+            3 => {
+                field.bytes()?;
+                load.exemplars += 1;
+            }
+            4 => load.histogram(body, field, &mut collector.parts)?,
+            _ => {}
+        }
+    }
+    let block = block.unwrap_or_default();
+    let limits = collector.limits;
+    // The labels' tags and lengths are ASCII in all usual requests, so the block of all labels is one text, checked at
+    // once. A length of 128 or more breaks that; then each name and value is checked by itself.
+    let identity = match std::str::from_utf8(&body[block.start..block.end]) {
+        Ok(text) => collector.labels.identify(body, limits, |span| {
+            // A span that is not on the text's character boundaries is no text: `get` refuses it.
+            text.get(span.start - block.start..span.end - block.start)
+        }),
+        Err(_) => collector.labels.identify(body, limits, |span| std::str::from_utf8(&body[span.start..span.end]).ok()),
+    };
+    collector.close(message, load, identity, body)
+}
+
+/// Where the name and the value of a label lie; an absent one is empty.
+#[inline]
+pub(super) fn label(body: &[u8], message: Span) -> Result<LabelSpan, Malformed> {
+    let nothing = Span { start: message.end, end: message.end };
+    let mut label = LabelSpan { name: nothing, value: nothing };
+    let mut fields = Reader::new(body, message);
+    while let Some(field) = fields.field()? {
+        match field.number {
+            1 => label.name = field.bytes()?,
+            2 => label.value = field.bytes()?,
+            _ => {}
+        }
+    }
+    Ok(label)
+}
