@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "backtest")]
+pub mod backtest;
 mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 mod logging;
 mod serve;
 
@@ -20,6 +24,12 @@ pub struct Cli {
 enum Command {
     /// Run the daemon: take remote write, score every sample, answer queries
     Serve(serve::Args),
+    /// Show it at work: serve, and feed a simulated shop with known faults through the daemon's own endpoint
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Replay files, or a Prometheus server's history, through the engine and write scores and a report
+    #[cfg(feature = "backtest")]
+    Backtest(backtest::Args),
     /// Check a configuration file, or print the manual of its keys
     Config(config::Args),
 }
@@ -31,6 +41,10 @@ enum Command {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args),
+        #[cfg(feature = "backtest")]
+        Command::Backtest(args) => backtest::run(args),
         Command::Config(args) => config::run(args),
     }
 }

@@ -51,7 +51,7 @@ const WRITABLE: RangeInclusive<TimestampMs> = -62_167_219_200_000..=253_402_300_
 /// Year, month and day (from 1) of a day counted from 1970-01-01, proleptic Gregorian.
 ///
 /// Counts in eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
-fn date_of_day(day: i64) -> (i64, i64, i64) {
+pub(crate) fn date_of_day(day: i64) -> (i64, i64, i64) {
     let day = day + 719_468;
     let era = day.div_euclid(146_097);
     let of_era = day.rem_euclid(146_097);
@@ -63,7 +63,7 @@ fn date_of_day(day: i64) -> (i64, i64, i64) {
 }
 
 /// The day, counted from 1970-01-01, on which a month begins.
-fn day_of_month(year: i64, month: i64) -> i64 {
+pub(crate) fn day_of_month(year: i64, month: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5;
     let of_era = year.rem_euclid(400);

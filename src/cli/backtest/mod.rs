@@ -1,0 +1,185 @@
+//! `vigie backtest`: what vigie would have said about the past.
+//!
+//! Files (CSV, Parquet) or the history of a Prometheus server run through the same engine, by the same requests, as
+//! they would have in the daemon. Scores come out as CSV, a row for each row that went in; a summary and a page with
+//! pictures beside them. Each file is a replay of its own: its scores do not depend on what else is in the folder.
+
+mod csv;
+mod file;
+mod files;
+mod folder;
+mod history;
+mod item;
+mod order;
+mod progress;
+mod prometheus;
+mod replay;
+mod report;
+mod summary;
+mod table;
+mod time;
+mod tracks;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, bail};
+
+use self::{
+    folder::Files,
+    history::History,
+    item::Item,
+    progress::Progress,
+    prometheus::Client,
+    summary::Totals,
+    time::{parse_duration, parse_moment},
+};
+use crate::signal::TimestampMs;
+
+/// Where the bearer token is looked for when no file is named.
+const TOKEN_VARIABLE: &str = "VIGIE_PROMETHEUS_TOKEN";
+
+/// Arguments of `vigie backtest`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A CSV file (also .gz), a Parquet file, or a folder of them
+    #[arg(required_unless_present = "prometheus")]
+    path: Option<PathBuf>,
+
+    /// Where to write scores, summary and report
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// A file to learn from first; nothing is reported of it
+    #[arg(long, value_name = "FILE", conflicts_with = "prometheus")]
+    train: Option<PathBuf>,
+
+    /// Columns that are no series, separated by commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with = "prometheus")]
+    ignore: Vec<String>,
+
+    /// Distance of rows without a time column, or of points asked of Prometheus [default: 1m, or 15s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    step: Option<i64>,
+
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// Replay the history of this server, or of what answers like it; the URL may hold user and password
+    #[arg(long, value_name = "URL", conflicts_with = "path", requires_all = ["query", "from"])]
+    prometheus: Option<String>,
+
+    /// A selector or any expression; may be given more than once
+    #[arg(long, value_name = "PROMQL", requires = "prometheus")]
+    query: Vec<String>,
+
+    /// First moment: 2026-01-31T08:00:00Z, Unix seconds, or now-7d
+    #[arg(long, value_name = "TIME", requires = "prometheus")]
+    from: Option<String>,
+
+    /// Last moment
+    #[arg(long, value_name = "TIME", requires = "prometheus", default_value = "now")]
+    to: String,
+
+    /// File that holds a bearer token [default: the environment's VIGIE_PROMETHEUS_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    bearer_token_file: Option<PathBuf>,
+
+    /// A header to send along, such as `X-Scope-OrgID: team-a`; may be given more than once
+    #[arg(long, value_name = "HEADER", requires = "prometheus", value_parser = parse_header)]
+    header: Vec<(String, String)>,
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("{text:?} is not of the form NAME: VALUE"))?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Replays, and writes what was found.
+///
+/// # Errors
+/// Nothing could be replayed or written; the message says why. Single files of a folder that cannot be read are told
+/// on stderr and make the exit code 1.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match &args.prometheus {
+        Some(url) => replay_history(&args, url),
+        None => replay_files(&args),
+    }
+}
+
+fn replay_files(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = args.path.as_deref().context("name a file or folder")?;
+    let files = Files {
+        path,
+        train: args.train.as_deref(),
+        ignore: &args.ignore,
+        step: args.step,
+        out: &args.out,
+        quiet: args.quiet,
+    };
+    let outcome = files.run()?;
+    let what = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    write_results(&args.out, &what, &outcome.items, &outcome.totals, args.quiet, !outcome.summary_taken)?;
+    Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn replay_history(args: &Args, url: &str) -> anyhow::Result<ExitCode> {
+    let now = now();
+    let moment = |text: &str, flag| parse_moment(text, now).map_err(|error| anyhow::anyhow!("{flag}: {error}"));
+    let (from, to) = (moment(args.from.as_deref().unwrap_or_default(), "--from")?, moment(&args.to, "--to")?);
+    if to <= from {
+        bail!("--to is not after --from");
+    }
+    let history = History { queries: &args.query, from, to, step: args.step.unwrap_or(15_000) };
+    let client = Client::new(url, bearer_token(args)?.as_deref(), &args.header)?;
+    let progress = Progress::new(history.points(), args.quiet);
+    let result = history.run(&client, &args.out, &progress);
+    progress.finish();
+    let (items, totals) = result?;
+    let what = format!("{} on {}", args.query.join(", "), client.shown());
+    write_results(&args.out, &what, &items, &totals, args.quiet, true)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bearer_token(args: &Args) -> anyhow::Result<Option<String>> {
+    let token = match &args.bearer_token_file {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?),
+        None => std::env::var(TOKEN_VARIABLE).ok(),
+    };
+    Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
+}
+
+fn now() -> TimestampMs {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as TimestampMs)
+}
+
+fn write_results(
+    out: &Path,
+    what: &str,
+    items: &[Item],
+    totals: &Totals,
+    quiet: bool,
+    with_csv: bool,
+) -> anyhow::Result<()> {
+    let failed = || format!("cannot write to {}", out.display());
+    if !with_csv {
+        eprintln!("warning: a file's scores are called summary.csv, the summary is in summary.json only");
+    }
+    summary::write(out, items, with_csv).with_context(failed)?;
+    let report = out.join("report.html");
+    std::fs::write(&report, report::page(what, items)).with_context(failed)?;
+    if !quiet {
+        let mut stdout = std::io::stdout().lock();
+        // A reader that has gone away is no error of the replay.
+        let _ = write!(stdout, "{}{}\n", summary::table(items, totals), format_args!("report: {}", report.display()));
+    }
+    Ok(())
+}
