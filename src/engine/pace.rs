@@ -13,7 +13,7 @@ const RAREST: f32 = 4.6;
 pub(super) struct Pace {
     pub(super) cadence: Cadence,
     /// Evidence above which a series is abnormal.
-    pub(super) series_threshold: threshold(step, options.false_alarms_per_series_week),
+    pub(super) series_threshold: f32,
     /// The same for a workload.
     pub(super) workload_threshold: f32,
 }

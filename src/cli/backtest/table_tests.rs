@@ -117,8 +117,8 @@ fn the_ignored_are_left_aside() {
 fn compressed_csv_is_read_as_it_is() {
     // printf 'time,cpu\n1767225600,3\n1767225660,4\n' | gzip -n
     let gz = [
-        31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 43, 201, 204, 77, 213, 73, 46, 40, 229, 50, 52, 55, 51, 55, 50, 50, 53, 51, 48,
-        208, 49, 134, 115, 204, 12, 116, 76, 184, 0, 212, 201, 99, 124, 35, 0, 0, 0,
+        31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 43, 201, 204, 77, 213, 73, 46, 40, 229, 50, 52, 55, 51, 55, 50, 50, 53, 51,
+        48, 208, 49, 134, 115, 204, 12, 116, 76, 184, 0, 212, 201, 99, 124, 35, 0, 0, 0,
     ];
     let folder = Folder::new();
     let table = Table::read(&folder.file("a.csv.gz", gz), &[]).unwrap();
@@ -132,7 +132,8 @@ fn parquet_keeps_its_types() {
     let path = folder.0.path().join("a.bin");
     let micros = Series::new("when".into(), [START * 1_000, (START + 250) * 1_000]);
     let when = micros.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap().into_column();
-    let mut frame = df!("cpu" => [Some(0.5), None], "count" => [1_u32, 2], "up" => [true, false], "host" => ["a", "b"]).unwrap();
+    let mut frame =
+        df!("cpu" => [Some(0.5), None], "count" => [1_u32, 2], "up" => [true, false], "host" => ["a", "b"]).unwrap();
     frame.with_column(when).unwrap();
     ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
     let table = Table::read(&path, &[]).unwrap();
