@@ -145,7 +145,7 @@ async fn demonstrate(url: &str, args: &Args) -> anyhow::Result<()> {
         refused: sent.refused,
         seconds: began.elapsed().as_secs_f64(),
     };
-    let verdict = Verdict::of(scraper.shop.incidents(), daemon.findings().await?, end - start);
+    let verdict = Verdict::of(scraper.shop.incidents(), daemon.findings().await?, (start, end));
     if args.json {
         println!("{}", report::json(&run, &verdict, url)?);
     } else {
