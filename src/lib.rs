@@ -20,3 +20,5 @@ pub mod promql;
 
 #[cfg(feature = "ui")]
 pub mod ui;
+
+pub mod cli;

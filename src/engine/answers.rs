@@ -153,12 +153,7 @@ fn answer_labels(source: &Labels, name: &str) -> Labels {
 }
 
 /// Points as an answer: ended where the source ended, absent where nothing could be said.
-fn answers(
-    window: &Window,
-    after: TimestampMs,
-    until: TimestampMs,
-    lane: Lane,
-) -> impl Iterator<Item = Sample> + '_ {
+fn answers(window: &Window, after: TimestampMs, until: TimestampMs, lane: Lane) -> impl Iterator<Item = Sample> + '_ {
     window.points(after, until).filter_map(move |point| {
         let at = point.sample.at;
         if is_stale(point.sample.value) {

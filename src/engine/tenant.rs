@@ -297,8 +297,7 @@ impl Tenant {
             may_raise: !quiet && far,
         };
         let transition = state.episode.observe(evidence, pace.series_threshold);
-        let verdict =
-            Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
+        let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
         state.window.push(sample, verdict);
         let event = if is_event { judged.event } else { 0.0 };

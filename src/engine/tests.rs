@@ -265,7 +265,8 @@ fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
     let joint = findings.iter().find(|f| f.kind == FindingKind::Workload).expect("found");
     assert!(joint.since >= at(2_500), "{}", joint.sentence);
     assert!(joint.sentence.starts_with("The 5 metrics of {instance=\"pod\",job=\"shop\"} stopped moving together"));
-    let score = run.engine.select(&run.tenant, &[Matcher::equal("__name__", "vigie_workload_anomaly_score")], 0, i64::MAX);
+    let score =
+        run.engine.select(&run.tenant, &[Matcher::equal("__name__", "vigie_workload_anomaly_score")], 0, i64::MAX);
     assert!(score[0].1.iter().any(|s| s.value > 1.0));
 }
 

@@ -52,7 +52,9 @@ pub enum LoadError {
         source: io::Error,
     },
     /// Written by another version of vigie.
-    #[error("{path} has format {found}, this vigie reads format {VERSION}: start the version that wrote it, or move the file away to begin anew")]
+    #[error(
+        "{path} has format {found}, this vigie reads format {VERSION}: start the version that wrote it, or move the file away to begin anew"
+    )]
     Version {
         /// The file.
         path: PathBuf,

@@ -13,13 +13,13 @@ const MISSING: [&str; 10] = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL
 pub(super) fn read(path: &Path) -> Result<DataFrame, TableError> {
     let mut separator = b',';
     let mut frame = parse(path, separator, true)?;
-    if let [only] = frame.get_column_names_str()[..]
+    if let [only] = frame.get_column_names()[..]
         && let Some(other) = only.bytes().find(|b| matches!(b, b';' | b'\t'))
     {
         separator = other;
         frame = parse(path, separator, true)?;
     }
-    let names = frame.get_column_names_str();
+    let names = frame.get_column_names();
     if !names.is_empty() && names.iter().all(|name| is_value(name)) {
         frame = parse(path, separator, false)?;
     }
@@ -81,7 +81,11 @@ fn explain(path: &Path, separator: u8) -> Option<TableError> {
 
 /// `text` as one field.
 pub(super) fn field(text: &str) -> Cow<'_, str> {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text.into() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
 }
 
 /// A number as one field: as short as it can be read back in single precision, empty when there is none.

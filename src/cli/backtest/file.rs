@@ -1,10 +1,6 @@
 //! The replay of one file: an engine of its own, a row of scores for each row.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    time::Instant,
-};
+use std::{io::Write as _, path::Path, time::Instant};
 
 use anyhow::Context as _;
 
@@ -43,14 +39,19 @@ struct Scores {
 }
 
 /// Replays a file that was read and writes its scores.
-pub(super) fn replay(input: &Input, table: &Table, settings: &Settings<'_>, progress: &Progress) -> anyhow::Result<Item> {
+pub(super) fn replay(
+    input: &Input,
+    table: &Table,
+    settings: &Settings<'_>,
+    progress: &Progress,
+) -> anyhow::Result<Item> {
     let begin = Instant::now();
     let (train, order) = orders(settings.train, table, settings.step)?;
     tell_oddities(input, table, &order, settings, progress);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    let labels = names.iter().map(|name| {
-        Labels::from_pairs([(METRIC_NAME, *name), ("instance", &input.name), ("job", "backtest")])
-    });
+    let labels = names
+        .iter()
+        .map(|name| Labels::from_pairs([(METRIC_NAME, *name), ("instance", &input.name), ("job", "backtest")]));
     let mut engine = Replay::new(labels.collect(), order.step());
     if let (Some(order), Some(table)) = (&train, settings.train) {
         learn(&mut engine, order, table, &names)?;
@@ -146,7 +147,9 @@ impl Scores {
     fn hear(&mut self, heard: &Heard<'_>, tracks: &Tracks, names: &[&str]) {
         let (at, state, event, verdict, top) = match *heard {
             Heard::Series { at, state, event, verdict, .. } if names.len() == 1 => (at, state, event, verdict, None),
-            Heard::Workload { at, state, event, verdict, top, .. } if names.len() > 1 => (at, state, event, verdict, top),
+            Heard::Workload { at, state, event, verdict, top, .. } if names.len() > 1 => {
+                (at, state, event, verdict, top)
+            }
             _ => return,
         };
         let Some(place) = tracks.place(at) else { return };

@@ -120,7 +120,9 @@ impl Files<'_> {
         };
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..cores.min(inputs.len())).map(|_| scope.spawn(worker)).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a thread of the replay broke down")))
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().map_err(|_| anyhow!("a thread of the replay broke down")))
         })
     }
 

@@ -14,7 +14,7 @@ use super::{
     csv,
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
-    prometheus::{Client, QueryError, Samples},
+    prometheus::{Client, QueryError},
     replay::{Heard, Replay},
     summary::Totals,
     time::stamp,
@@ -221,13 +221,7 @@ fn series_item(
     }
 }
 
-fn workload_item(
-    named: &Labels,
-    workload: Workload,
-    labels: &[Labels],
-    tracks: &Tracks,
-    findings: &[Finding],
-) -> Item {
+fn workload_item(named: &Labels, workload: Workload, labels: &[Labels], tracks: &Tracks, findings: &[Finding]) -> Item {
     let findings: Vec<Finding> =
         findings.iter().filter(|f| f.kind == FindingKind::Workload && f.labels == *named).cloned().collect();
     let members: Vec<usize> =

@@ -72,7 +72,8 @@ impl Items {
 /// What is marked in a drawing: the episodes of findings, and events outside of them.
 pub(super) fn marks(findings: &[Finding], events: &[TimestampMs]) -> Vec<(TimestampMs, TimestampMs)> {
     let mut marks: Vec<_> = findings.iter().map(|f| (f.since, f.resolved_at.unwrap_or(f.updated_at))).collect();
-    let outside = |at: &TimestampMs| !findings.iter().any(|f| (f.since..=f.resolved_at.unwrap_or(f.updated_at)).contains(at));
+    let outside =
+        |at: &TimestampMs| !findings.iter().any(|f| (f.since..=f.resolved_at.unwrap_or(f.updated_at)).contains(at));
     marks.extend(events.iter().copied().filter(outside).map(|at| (at, at)));
     marks.sort_unstable();
     marks
@@ -121,7 +122,17 @@ mod tests {
 
     fn item(name: &str, events: usize, peak: f64) -> Item {
         let svg = Some("<svg/>".into());
-        Item { name: name.into(), rows: 1, series: 1, span: None, events, peak, findings: Vec::new(), svg, seconds: None }
+        Item {
+            name: name.into(),
+            rows: 1,
+            series: 1,
+            span: None,
+            events,
+            peak,
+            findings: Vec::new(),
+            svg,
+            seconds: None,
+        }
     }
 
     #[test]

@@ -2,11 +2,7 @@
 
 use anyhow::bail;
 
-use super::{
-    replay::usual_step,
-    table::Table,
-    time::stamp,
-};
+use super::{replay::usual_step, table::Table, time::stamp};
 use crate::signal::TimestampMs;
 
 /// Time of the first row of a file without times: 2020-01-01, a date that nobody takes for a real one by mistake.
@@ -61,7 +57,11 @@ impl Order {
 /// The orders of a training part, if there is one, and of the file it belongs to.
 ///
 /// Where one of them has no times it borders on the other; `step` is the distance of rows without times.
-pub(super) fn orders(train: Option<&Table>, table: &Table, step: Option<i64>) -> anyhow::Result<(Option<Order>, Order)> {
+pub(super) fn orders(
+    train: Option<&Table>,
+    table: &Table,
+    step: Option<i64>,
+) -> anyhow::Result<(Option<Order>, Order)> {
     let dated = Order::of_times(table);
     let Some(train) = train else {
         let order = dated.unwrap_or_else(|| Order::even(table.rows, EPOCH, step.unwrap_or(STEP)));

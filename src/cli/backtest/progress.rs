@@ -16,7 +16,8 @@ impl Progress {
     /// `total` is in bytes for files; any unit will do.
     pub(super) fn new(total: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {elapsed} gone, {eta} to go  {wide_msg}");
+            let style =
+                ProgressStyle::with_template("{bar:32} {percent:>3} %  {elapsed} gone, {eta} to go  {wide_msg}");
             let bar = ProgressBar::new(total.max(1)).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.enable_steady_tick(Duration::from_millis(250));
             bar

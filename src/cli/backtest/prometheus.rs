@@ -78,11 +78,13 @@ impl Client {
         let mut all = HeaderMap::new();
         for (name, value) in headers {
             let name: HeaderName = name.parse().with_context(|| format!("{name:?} cannot be a header's name"))?;
-            let value = HeaderValue::from_str(value).with_context(|| format!("the value of header {name} is not allowed"))?;
+            let value =
+                HeaderValue::from_str(value).with_context(|| format!("the value of header {name} is not allowed"))?;
             all.append(name, value);
         }
         if let Some(token) = bearer {
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).context("the bearer token is not allowed")?;
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {token}")).context("the bearer token is not allowed")?;
             value.set_sensitive(true);
             all.insert(AUTHORIZATION, value);
         }
@@ -107,7 +109,8 @@ impl Client {
         step: i64,
     ) -> Result<Vec<Samples>, QueryError> {
         let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000));
-        let form = [("query", query.to_owned()), ("start", seconds(from)), ("end", seconds(to)), ("step", seconds(step))];
+        let form =
+            [("query", query.to_owned()), ("start", seconds(from)), ("end", seconds(to)), ("step", seconds(step))];
         let mut wait = WAIT;
         let mut tries = 1;
         loop {
@@ -137,11 +140,14 @@ impl Client {
         // A POST, as dashboards send it: a selector may be longer than a URL.
         let mut answer = self.http.post(self.endpoint.clone()).form(form).send().await.map_err(passing)?;
         let status = answer.status();
-        let after = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+        let after =
+            answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok()).map(Duration::from_secs);
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(passing)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::Final(QueryError::TooMuch(anyhow!("the answer is over {ANSWER_BYTES_MAX} bytes"))));
+                return Err(Failure::Final(QueryError::TooMuch(anyhow!(
+                    "the answer is over {ANSWER_BYTES_MAX} bytes"
+                ))));
             }
             body.extend_from_slice(&chunk);
         }
@@ -151,9 +157,10 @@ impl Client {
             let data = parsed.and_then(|answer| answer.data.ok_or_else(|| anyhow!("the answer holds no data")));
             return data.and_then(read).map_err(|error| Failure::Final(QueryError::Failed(error)));
         }
-        let said = parsed.ok().and_then(|answer| answer.error).unwrap_or_else(|| {
-            String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(200).collect()
-        });
+        let said = parsed
+            .ok()
+            .and_then(|answer| answer.error)
+            .unwrap_or_else(|| String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(200).collect());
         let error = anyhow!("{} answered {status}: {said}", self.shown());
         Err(match status {
             StatusCode::UNPROCESSABLE_ENTITY if said.contains("too many samples") => {

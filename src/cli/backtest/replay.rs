@@ -65,7 +65,8 @@ impl Replay {
             findings_kept: FINDINGS_KEPT,
             ..usual
         };
-        let limits = Limits { series: usize::MAX, samples: usize::MAX, body_bytes: u32::MAX as usize, ..Limits::default() };
+        let limits =
+            Limits { series: usize::MAX, samples: usize::MAX, body_bytes: u32::MAX as usize, ..Limits::default() };
         Self {
             forget_ms: options.window_ms,
             engine: Engine::new(options),

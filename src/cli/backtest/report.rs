@@ -2,10 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{
-    item::Item,
-    summary::span,
-};
+use super::{item::Item, summary::span};
 use crate::{
     signal::Finding,
     ui::plot::{

@@ -1,10 +1,6 @@
 //! The summary: a table on stdout, `summary.csv` and `summary.json` beside the scores.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    path::Path,
-};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
 use serde::Serialize;
 
@@ -145,7 +141,8 @@ mod tests {
 
     #[test]
     fn spans_show_two_units() {
-        let cases = [(0, "0s"), (1_500, "1s"), (90_000, "1m 30s"), (86_400_000 * 16, "16d"), (97_200_000, "1d 3h"), (5, "5ms")];
+        let cases =
+            [(0, "0s"), (1_500, "1s"), (90_000, "1m 30s"), (86_400_000 * 16, "16d"), (97_200_000, "1d 3h"), (5, "5ms")];
         for (ms, expected) in cases {
             assert_eq!(span(ms), expected);
         }

@@ -69,7 +69,9 @@ pub(super) enum TableError {
     Empty,
     #[error("it has no column of numbers beside time and ignored ones (columns: {0})")]
     NoSeries(String),
-    #[error("column {column:?}, row {row}: {text:?} is not a time; known are 2026-01-31T08:00:00Z, 2026-01-31 08:00:00 and Unix times")]
+    #[error(
+        "column {column:?}, row {row}: {text:?} is not a time; known are 2026-01-31T08:00:00Z, 2026-01-31 08:00:00 and Unix times"
+    )]
     Time { column: String, row: usize, text: String },
     #[error("line {line} has {got} fields, the first line has {expected}")]
     Ragged { line: usize, got: usize, expected: usize },
@@ -120,7 +122,7 @@ impl Table {
             }
         }
         if columns.is_empty() {
-            let names: Vec<&str> = frame.get_column_names_str();
+            let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
             return Err(TableError::NoSeries(if names.is_empty() { "none".into() } else { names.join(", ") }));
         }
         Ok(Self { rows, times, columns, left_out, ignored })
@@ -187,7 +189,8 @@ fn texts(column: &polars::prelude::Column) -> Result<Times, TableError> {
     for (row, text) in column.str()?.iter().enumerate() {
         let text = text.unwrap_or_default();
         // Whole numbers among text: a column of Unix times with a stray cell.
-        let unix = || text.trim().parse::<f64>().ok().filter(|v| *v >= UNIX_TIME_LEAST).map(|v| (v * unix_unit(v)) as i64);
+        let unix =
+            || text.trim().parse::<f64>().ok().filter(|v| *v >= UNIX_TIME_LEAST).map(|v| (v * unix_unit(v)) as i64);
         let at = if text.trim().is_empty() { None } else { parse_time(text).or_else(unix) };
         if at.is_none() && !text.trim().is_empty() {
             let text = text.chars().take(60).collect();
