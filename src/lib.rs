@@ -4,6 +4,8 @@
 
 pub mod signal;
 
+pub mod config;
+
 pub mod ingest;
 
 pub mod series;
@@ -17,6 +19,8 @@ pub mod fleet;
 pub mod journal;
 
 pub mod promql;
+
+pub mod server;
 
 #[cfg(feature = "ui")]
 pub mod ui;

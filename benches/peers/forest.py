@@ -73,7 +73,7 @@ def main():
         base = base or rate
         label = {"sklearn": "scikit-learn"}.get(name, name)
         shown = label if name == "vigie" else f"{label} {version(label)}"
-        print(f"{shown:22} fit {1e3 * fit:8.1f} ms   {rate / 1e6:7.3f} M rows/s   {base / rate:5.1f} x slower   mean score {mean:.3f}", flush=True)
+        print(f"{shown:22} fit {1e3 * fit:8.1f} ms   {rate / 1e6:7.3f} M rows/s   {rate / base:5.2f} of the first   mean score {mean:.3f}", flush=True)
 
 
 if __name__ == "__main__":

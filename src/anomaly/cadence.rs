@@ -77,9 +77,13 @@ impl StepEstimate {
     /// Disagreeing intervals in a row after which the sender is taken to have changed its interval.
     const CHANGE_AFTER: u8 = 16;
 
-    /// Takes the time between a sample and the one before it; returns the interval in force, in ms, never 0.
+    /// Longest interval that is believed, in ms: a day.
+    const LONGEST: i64 = 86_400_000;
+
+    /// Takes the time between a sample and the one before it; returns the interval in force, in ms, at least 1 and at
+    /// most a day.
     pub fn observe(&mut self, delta_ms: i64) -> u32 {
-        let delta = u32::try_from(delta_ms).unwrap_or(u32::MAX).max(1);
+        let delta = delta_ms.clamp(1, Self::LONGEST) as u32;
         if (self.seen as usize) < Self::FIRST {
             self.first[self.seen as usize] = delta;
             self.seen += 1;

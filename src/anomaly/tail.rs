@@ -74,7 +74,7 @@ impl Tail {
 
 /// Factor by which counts shrink in one sample: half in 4,000.
 fn decay() -> f32 {
-    const DECAY: f32 = 0.999_826_73;
+    const DECAY: f32 = 0.999_826_7;
     DECAY
 }
 

@@ -1,8 +1,10 @@
 //! From evidence to episodes: the threshold, and a state machine that does not flap.
 //!
 //! A finding needs three things: an event (the evidence stands out from everything lately), evidence above a threshold
-//! that follows from how often chance may raise one, and a second such sample among the next two. It ends when the
-//! score has been below half of the threshold for five samples.
+//! that follows from how often chance may raise one, and a second sample nearly as odd before or after it among three.
+//! Nearly, since a value just seen is less rare the second time. The event may come
+//! first, at the edge of a disturbance, and the evidence grow while it lasts. It ends when the score has been below half
+//! of the threshold for five samples.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,8 @@ use crate::signal::TimestampMs;
 pub const EVENT: f32 = 8.2;
 /// Evidence from which a series counts as disturbed, for the start of an episode.
 const DISTURBED: f32 = 1.0;
+/// Share of the threshold that confirms a sample above it.
+const CONFIRM: f32 = 0.7;
 /// Share of the threshold below which an episode cools down.
 const COOL: f32 = 0.5;
 /// Cool samples after which it is over.
@@ -49,9 +53,11 @@ pub enum Transition {
 /// Where a series or workload stands.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Episode {
-    /// Bit i: the sample i ago was an event / had evidence above the threshold.
-    events: u8,
+    /// Whether an event was seen since the disturbance began.
+    event: bool,
+    /// Bit i: the sample i ago had evidence above the threshold, or nearly so.
     high: u8,
+    near: u8,
     cool: u8,
     calm: u8,
     firing: bool,
@@ -80,15 +86,21 @@ impl Episode {
     /// Takes the next sample. `threshold` is the evidence that `ratio` 1 stands for.
     pub fn observe(&mut self, evidence: Evidence, threshold: f32) -> Transition {
         self.track_start(evidence, threshold);
-        self.events = (self.events << 1 | u8::from(evidence.is_event)) & 0b111;
+        self.event |= evidence.is_event;
         self.high = (self.high << 1 | u8::from(evidence.ratio >= 1.0)) & 0b111;
+        self.near = (self.near << 1 | u8::from(evidence.ratio >= CONFIRM)) & 0b111;
         if self.firing {
             self.cool = if evidence.score < COOL { self.cool + 1 } else { 0 };
             if self.cool >= COOL_SAMPLES {
                 self.end();
                 return Transition::Resolved;
             }
-        } else if evidence.may_raise && self.events != 0 && self.high & 1 == 1 && self.high.count_ones() >= 2 {
+        } else if evidence.may_raise
+            && self.event
+            && self.high != 0
+            && self.near & 1 == 1
+            && self.near.count_ones() >= 2
+        {
             self.firing = true;
             self.cool = 0;
             return Transition::Raised;
@@ -106,6 +118,7 @@ impl Episode {
         } else if self.disturbed {
             self.calm += 1;
             self.disturbed = self.calm < 3;
+            self.event &= self.disturbed;
         }
     }
 
@@ -149,7 +162,7 @@ mod tests {
         let mut episode = Episode::default();
         assert_eq!(feed(&mut episode, 1, true, 1.5, 1.5), Transition::None);
         assert_eq!(feed(&mut episode, 2, false, 0.3, 1.4), Transition::None);
-        assert_eq!(feed(&mut episode, 3, false, 1.2, 1.3), Transition::Raised, "2 of the last 3");
+        assert_eq!(feed(&mut episode, 3, false, 0.8, 1.3), Transition::Raised, "2 of the last 3");
         assert_eq!(episode.since(), 1);
         for at in 4..8 {
             assert_eq!(feed(&mut episode, at, false, 0.0, 0.4), Transition::None);

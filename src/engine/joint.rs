@@ -26,8 +26,10 @@ const MEMBERS_MAX: usize = 40;
 const CANDIDATES_MAX: usize = 2_000;
 /// Rows after which the representatives are fixed.
 const FORMING_ROWS: u32 = 64;
-/// Rows before a workload is judged.
-const WARM_ROWS: u32 = 200;
+/// Rows in which the joint model takes shape, and rows before a workload is judged: in between the tail of its score is
+/// learnt, which the large residuals of an unformed model would spoil.
+const MODEL_ROWS: u32 = 200;
+const WARM_ROWS: u32 = 300;
 /// A finding about a workload needs at least two metrics.
 const METRICS_MIN: usize = 2;
 /// Size of the residuals, against 1 in ordinary times.
@@ -101,7 +103,9 @@ impl Tenant {
         }
         let state = &mut workload.state;
         if state.detector.is_none() {
-            let params = WorkloadParams { seed: context.options.seed ^ workload.key.0, ..WorkloadParams::default() };
+            // The first move of a metric that stood still says nothing about how it goes with the others.
+            let seed = context.options.seed ^ workload.key.0;
+            let params = WorkloadParams { seed, judge_still_metrics: false, ..WorkloadParams::default() };
             state.detector = WorkloadDetector::new(workload.members.len(), params).ok().map(Box::new);
         }
         let score = state.detector.as_mut().and_then(|detector| detector.observe(&state.row));
@@ -115,17 +119,20 @@ impl Tenant {
         let metrics = workload.members.len();
         let state = &mut workload.state;
         let size = (score.q / (score.depth + 0.05).sqrt()) as f32;
-        state.seen.advance();
-        let rarity = state.tail.observe(state.seen, size, &PRIOR);
+        let rarity = if state.rows > MODEL_ROWS {
+            state.seen.advance();
+            state.tail.observe(state.seen, size, &PRIOR)
+        } else {
+            0.0
+        };
         let warm = state.rows > WARM_ROWS && metrics >= METRICS_MIN;
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
         let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
+        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
-        let transition = state.episode.observe(
-            Evidence { at, is_event, ratio, score: smooth, may_raise: at >= state.quiet_until },
-            pace.workload_threshold,
-        );
+        let transition =
+            state.episode.observe(Evidence { at, is_event, ratio, score: smooth, may_raise }, pace.workload_threshold);
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));
             Verdict::new(usual / 2.0, usual / 2.0, f64::from(smooth), state.episode.is_firing())

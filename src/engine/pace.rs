@@ -27,7 +27,7 @@ pub(super) struct Paces {
 impl Paces {
     /// Intervals are rounded to a tenth of a second, or to 1 ms below one second, so that jitter makes no new pace.
     pub(super) fn of(&mut self, step_ms: u32, options: &Options) -> Pace {
-        let step = if step_ms < 1_000 { step_ms.max(1) } else { (step_ms + 50) / 100 * 100 };
+        let step = if step_ms < 1_000 { step_ms.max(1) } else { step_ms.saturating_add(50) / 100 * 100 };
         if self.known.len() > 1_024 {
             self.known.clear();
         }

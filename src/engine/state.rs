@@ -92,8 +92,33 @@ pub(super) struct WorkloadState {
     pub(super) episode: Episode,
     pub(super) held: f32,
     pub(super) window: Window,
-    /// Until when nothing is raised: the wake of a restart or a gap.
-    pub(super) quiet_until: TimestampMs,
+    /// The wake of the last restart or gap: what begins in it is not raised.
+    pub(super) wake: Wake,
+}
+
+/// Time in which the consequences of a restart or a gap show.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Wake {
+    from: TimestampMs,
+    until: TimestampMs,
+}
+
+impl Wake {
+    /// Intervals that a wake lasts, and that may pass between its first sign and the restart being noticed.
+    const STEPS: i64 = 10;
+    const STEPS_BEFORE: i64 = 2;
+
+    /// A restart or gap was noticed at `at`, in a series with a sample each `step` ms.
+    pub(super) fn begin(&mut self, at: TimestampMs, step: i64) {
+        if at >= self.until {
+            self.from = at - Self::STEPS_BEFORE * step;
+        }
+        self.until = self.until.max(at + Self::STEPS * step);
+    }
+
+    pub(super) fn holds(&self, at: TimestampMs) -> bool {
+        (self.from..self.until).contains(&at)
+    }
 }
 
 impl WorkloadState {
@@ -113,7 +138,7 @@ impl WorkloadState {
             episode: Episode::default(),
             held: 0.0,
             window: Window::default(),
-            quiet_until: TimestampMs::MIN,
+            wake: Wake { from: TimestampMs::MIN, until: TimestampMs::MIN },
         }
     }
 }

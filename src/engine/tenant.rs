@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, Transition, WARM},
-    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, rate, resolve},
+    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Finding, FindingKind, FindingStatus, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
         is_stale,
@@ -22,8 +22,6 @@ use crate::{
 
 /// A gap is longer than this many intervals.
 const GAP_STEPS: i64 = 3;
-/// Intervals after a restart or a gap in which nothing is raised about a workload.
-const QUIET_STEPS: i64 = 10;
 /// Values beyond are not scored: their squares would leave the range of f64.
 const VALUE_MAX: f64 = 1e150;
 
@@ -199,12 +197,8 @@ impl Tenant {
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
         let before = series.state.last;
         if let Some(last) = before {
-            if sample.at < last.at {
-                return Err(Refusal::OutOfOrder);
-            }
-            if sample.at == last.at {
-                let same = sample.value.to_bits() == last.value.to_bits();
-                return if same { Ok(()) } else { Err(Refusal::Duplicate) };
+            if sample.at <= last.at {
+                return repeated(&series.state.window, sample);
             }
         }
         if sample.at > context.received.saturating_add(context.options.ahead_ms) {
@@ -263,14 +257,14 @@ impl Tenant {
     fn hush(&mut self, slot: u32, at: TimestampMs, step: i64) {
         let Some(series) = self.series[slot as usize].as_deref() else { return };
         let Some(workload) = self.workloads[series.workload as usize].as_deref_mut() else { return };
-        workload.state.quiet_until = workload.state.quiet_until.max(at + QUIET_STEPS * step.max(1_000));
+        workload.state.wake.begin(at, step.max(1_000));
     }
 
     fn judge(&mut self, slot: u32, sample: Sample, value: f64, step: u32, context: &mut Context<'_>) {
         let pace = context.paces.of(if step == 0 { 15_000 } else { step }, context.options);
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
-        let quiet_until = self.workloads[series.workload as usize].as_deref().map_or(i64::MIN, |w| w.state.quiet_until);
-        let quiet = sample.at < quiet_until;
+        let wake = self.workloads[series.workload as usize].as_deref().map(|workload| workload.state.wake);
+        let in_wake = |at| wake.is_some_and(|wake| wake.holds(at));
         let state = &mut series.state;
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
@@ -287,14 +281,14 @@ impl Tenant {
             state.held + RELEASE * (judged.evidence - state.held)
         };
         let score = judged.state.max(state.held) / pace.series_threshold;
-        let is_event = judged.event >= EVENT && !quiet;
+        let is_event = judged.event >= EVENT && !in_wake(sample.at);
         let far = (value - judged.expected).abs() >= context.options.min_relative_deviation * judged.expected.abs();
         let evidence = Evidence {
             at: sample.at,
             is_event,
             ratio: judged.evidence / pace.series_threshold,
             score,
-            may_raise: !quiet && far,
+            may_raise: far && !in_wake(sample.at) && !in_wake(state.episode.since()),
         };
         let transition = state.episode.observe(evidence, pace.series_threshold);
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
@@ -390,5 +384,15 @@ impl Tenant {
         {
             self.findings.resolve(Subject::Series(slot), at, options.findings_kept);
         }
+    }
+}
+
+/// What became of a sample that is not newer than its series: accepted if it is there already, so that a request may be
+/// sent again.
+fn repeated(window: &Window, sample: Sample) -> Result<(), Refusal> {
+    match window.points(sample.at.saturating_sub(1), sample.at).next() {
+        Some(known) if known.sample.value.to_bits() == sample.value.to_bits() => Ok(()),
+        Some(_) => Err(Refusal::Duplicate),
+        None => Err(Refusal::OutOfOrder),
     }
 }

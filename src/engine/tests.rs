@@ -183,6 +183,8 @@ fn order_duplicates_and_the_future() {
     let late = run.write(9, &[(&up, 1.0)]);
     assert_eq!((late.samples, late.refused[&Refusal::OutOfOrder]), (0, 1));
     assert!(late.reasons[0].starts_with("out of order sample: up{"), "{:?}", late.reasons);
+    run.write(11, &[(&up, 1.0)]);
+    assert_eq!(run.write(10, &[(&up, 1.0)]).samples, 1, "an older one that is known is accepted too");
     let ahead = request(at(10) + 700_000, &[(&up, 1.0)]);
     let report = run.engine.write(&run.tenant, &ahead, at(10), &mut |_| {});
     assert_eq!(report.refused[&Refusal::Future], 1);

@@ -1,3 +1,21 @@
 //! What a person looks at: server-side drawings and pages.
+//!
+//! Pages are made on the server, whole: no script, no build step, nothing fetched from elsewhere, so that they work on a
+//! machine without a network and leave an attacker nothing to inject into. They show what the API at `/api/v1` says
+//! and link to it.
+
+mod overview;
+mod page;
+mod single;
+mod trace;
 
 pub mod plot;
+
+use axum::{Router, routing::get};
+
+use crate::server::App;
+
+/// The routes of the pages.
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/", get(overview::show)).route("/findings/{id}", get(single::show))
+}

@@ -150,8 +150,7 @@ fn a_message_cut_anywhere_is_400_or_complete() {
     let vigie = Vigie::start();
     let now = now_ms();
     for version in Version::BOTH {
-        let series: Vec<_> =
-            ["a", "b", "c"].map(|part| Series::new("cut", &[("part", part)], &[(now, 1.0), (now + 1, 2.0)])).into();
+        let series: Vec<_> = ["a", "b", "c"].map(|part| Series::new("cut", &[("part", part)], &[(now, 1.0)])).into();
         let whole = request(version, &series);
         let ends = field_ends(&whole.0);
         for length in 0..whole.0.len() {
@@ -164,7 +163,7 @@ fn a_message_cut_anywhere_is_400_or_complete() {
     // The complete parts were taken, again and again with the same values, which is no fault.
     let found = query(&vigie.url(""), "cut[1h]");
     assert_eq!(found.iter().map(|series| series.label("part")).collect::<Vec<_>>(), ["a", "b"]);
-    assert!(found.iter().all(|series| series.samples.len() == 2), "{found:?}");
+    assert!(found.iter().all(|series| series.samples == [(now, "1".to_owned())]), "{found:?}");
     vigie.stop();
 }
 
@@ -200,7 +199,7 @@ fn framed_snappy(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn too_much_is_413_and_costs_no_memory() {
-    const ROOF: u64 = 512 << 20;
+    const ROOF: u64 = 256 << 20;
     let vigie = Vigie::start();
 
     // The declared length alone: nothing of it may be allocated.
@@ -211,11 +210,12 @@ fn too_much_is_413_and_costs_no_memory() {
     // More than the format allows is not a size but a malformed block.
     expect("2^40 bytes declared", &vigie.write_body(Version::V1, &varint(1 << 40)), 400);
 
-    // A true bomb: a gibibyte of zeros, which snappy packs into one part in twenty.
-    let bomb = snappy(&vec![0; 1 << 30]);
-    assert!(bomb.len() < 64 << 20);
-    expect("a bomb", &interrupted_post(&vigie, &bomb), 413);
-
+    // True bombs: zeros, which snappy packs into one part in twenty. The first is small enough to be read whole.
+    for mebibytes in [128, 512] {
+        let bomb = snappy(&vec![0; mebibytes << 20]);
+        assert!(bomb.len() < mebibytes << 16);
+        expect(&format!("a bomb of {mebibytes} MiB"), &interrupted_post(&vigie, &bomb), 413);
+    }
     expect("ten gigabytes announced", &interrupted_post_header(&vigie, "Content-Length: 10000000000"), 413);
     expect("no end of chunks", &endless_post(&vigie), 413);
 
@@ -316,7 +316,8 @@ fn a_bad_series_spoils_only_itself() {
 #[track_caller]
 fn expect_partial(vigie: &Vigie, what: &str, version: Version, name: &str, answer: &Answer) {
     expect(what, answer, 400);
-    assert!(answer.body.contains('1'), "{what}: the text counts what was refused: {}", answer.body);
+    let counts = answer.body.split(' ').any(|word| word.parse::<u64>().is_ok_and(|count| count > 0));
+    assert!(counts, "{what}: the text counts what was refused: {}", answer.body);
     if version == Version::V2 {
         expect_written(what, answer, 2);
     }
@@ -444,6 +445,26 @@ fn odd_values_survive_and_the_stale_marker_ends_a_series() {
         let found = query(&vigie.url(""), &format!("{name}[1h]"));
         assert_eq!(found[0].samples.len(), 7, "the marker itself is no sample");
     }
+    vigie.stop();
+}
+
+/// Senders shard by series, so the parts of a workload arrive out of step with each other, and clocks are set. That is no
+/// fault of theirs, and the intervals it gives, negative or very long, must not trip anything.
+#[test]
+fn series_of_one_workload_may_be_out_of_step() {
+    let vigie = Vigie::start();
+    let now = now_ms();
+    let part = |name: &str, samples: &[(i64, f64)]| Series::new("out_of_step", &[("part", name)], samples);
+    // Two samples each: the first row of `b` is older than the newest of `a`, before any interval is known.
+    for (name, behind) in [("a", 0), ("b", 0), ("c", 90_000), ("d", 1)] {
+        let samples = [(now - behind, 1.0), (now - behind + 1, 2.0)];
+        expect(name, &vigie.write(Version::V1, &[part(name, &samples)]), 204);
+    }
+    // A clock that was at 1970 and is set right: an interval longer than 32 bits of milliseconds.
+    expect("1970", &vigie.write(Version::V1, &[part("e", &[(1, 1.0)])]), 204);
+    expect("and now", &vigie.write(Version::V1, &[part("e", &[(now, 2.0)])]), 204);
+    let all: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| part(name, &[(now + 30_001, 4.0)])).into();
+    expect("all at once", &vigie.write(Version::V1, &all), 204);
     vigie.stop();
 }
 

@@ -25,8 +25,8 @@ impl Code {
     /// The code nearest to `value`; the smallest for NaN and what is negative.
     #[must_use]
     pub fn of(value: f32) -> Self {
-        // The cast saturates and takes NaN to 0.
-        Self(((value.max(0.0) + OFFSET).ln() * STEPS + ZERO).round() as u8)
+        // `max` drops NaN; the cast cuts off and saturates.
+        Self(((value.max(0.0) + OFFSET).ln() * STEPS + ZERO + 0.5) as u8)
     }
 
     /// The value the code stands for.

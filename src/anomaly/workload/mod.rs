@@ -119,7 +119,7 @@ pub struct Workload {
     generation: u64,
     /// The last row, then the one before; NaN for a metric without a value so far.
     inputs: Vec<f64>,
-    /// Row of the first value of each metric.
+    /// Row from which on each metric is known: of its first value, or of its first move if still metrics are not judged.
     since: Vec<u64>,
     learned: Moments,
     model: Model,
@@ -200,12 +200,17 @@ impl Workload {
 
     /// Makes the model used for scoring from all that has been learned, without waiting until it is due.
     ///
-    /// For the border between a stretch known to be normal and one to be judged.
+    /// For the border between a stretch known to be normal and one to be judged. Does nothing before the second row.
     pub fn refresh_now(&mut self) {
+        if self.rows < 2 {
+            return;
+        }
         self.model.refresh(&self.learned);
         for (metric, &since) in self.since.iter().enumerate() {
             let known_for = (self.rows - since) as f64;
-            if known_for < (0.5 * self.rows as f64).min(self.params.half_life_rows) {
+            let is_new = known_for < (0.5 * self.rows as f64).min(self.params.half_life_rows);
+            let is_still = self.learned.range(metric) == 0.0;
+            if is_new || (is_still && !self.params.judge_still_metrics) {
                 self.model.silence(metric);
             }
         }
@@ -303,6 +308,10 @@ impl Workload {
         before.copy_from_slice(now);
         for (i, &value) in row.iter().enumerate().filter(|(_, value)| is_usable(**value)) {
             now[i] = value;
+            let is_first_move = self.learned.range(i) == 0.0 && value != self.learned.lo[i];
+            if is_first_move && !self.params.judge_still_metrics {
+                self.since[i] = self.rows;
+            }
             if before[i].is_nan() {
                 before[i] = value;
                 self.since[i] = self.rows;
@@ -374,7 +383,7 @@ impl Workload {
             (self.model.is_sound(metrics, 2 * metrics), "model"),
             (self.forest.as_ref().is_none_or(|forest| forest.features() == features), "forest"),
             (reservoir_is_sound, "reservoir"),
-            (self.rows < 1 << 62 && self.refresh_at < 1 << 62, "rows"),
+            ([self.rows, self.refresh_at, self.generation].iter().all(|count| *count < 1 << 62), "rows"),
         ] {
             if !is_sound {
                 return Err(WorkloadError::Damaged(part));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RANGE_FLOOR, SETTLE_ROWS};
+use super::{RANGE_FLOOR, SETTLE_ROWS, VALUE_MAX};
 
 /// Deviations beyond so many scales are learned as if they were so many, lest one absurd value rule the covariance.
 const CLIP: f64 = 30.0;
@@ -84,14 +84,16 @@ impl Moments {
 
     /// Whether these could be the moments of so many inputs.
     pub(super) fn are_sound(&self, inputs: usize) -> bool {
-        let lengths = [self.mean.len(), self.lo.len(), self.hi.len()];
-        lengths == [inputs; 3]
+        // What values of at most `VALUE_MAX` can lead to, so that nothing overflows on the way on.
+        let squares_max = (4.0 * VALUE_MAX * VALUE_MAX) as f32;
+        [self.mean.len(), self.lo.len(), self.hi.len()] == [inputs; 3]
             && self.covariance.len() == inputs * (inputs + 1) / 2
-            && self.rows > 0
-            && self.mean.iter().all(|mean| mean.is_finite())
-            && self.covariance.iter().all(|element| element.is_finite())
+            && (1..1 << 62).contains(&self.rows)
+            && self.mean.iter().all(|mean| mean.abs() <= VALUE_MAX)
+            && self.lo.iter().all(|lo| *lo >= -VALUE_MAX)
+            && self.hi.iter().all(|hi| *hi <= VALUE_MAX)
+            && self.covariance.iter().all(|element| element.abs() <= squares_max)
             && (0..inputs).all(|i| self.covariance[i * (i + 3) / 2] >= 0.0)
-            && !self.lo.iter().chain(&self.hi).any(|end| end.is_nan())
     }
 
     /// Bytes on the heap.

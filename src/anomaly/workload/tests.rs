@@ -239,6 +239,20 @@ fn a_metric_that_appears_late_does_not_alarm() {
 }
 
 #[test]
+fn the_first_move_of_a_still_metric_counts_if_asked_to() {
+    for (judge_still_metrics, residual, norm) in [(true, 25.0..35.0, 10.0..15.0), (false, 0.0..0.1, 0.0..4.0)] {
+        let mut workload =
+            Workload::new(6, WorkloadParams { judge_still_metrics, ..WorkloadParams::default() }).unwrap();
+        let mut last = WorkloadScore::default();
+        for row in &self::workload()[..1031] {
+            last = workload.observe(row).unwrap_or_default();
+        }
+        assert!(residual.contains(&workload.residuals()[5].abs()), "{:?}", workload.residuals());
+        assert!(norm.contains(&last.norm), "{last:?}");
+    }
+}
+
+#[test]
 fn scores_do_not_depend_on_units() {
     let rows = workload();
     let (mut plain, mut scaled) = (detector(), detector());
@@ -283,8 +297,39 @@ fn bad_parameters_are_refused() {
     }
 }
 
+/// A detector of two metrics with a small forest, stored.
+fn small() -> Vec<u8> {
+    let params = WorkloadParams { trees: 2, sample_size: 8, ..WorkloadParams::default() };
+    let mut workload = Workload::new(2, params).unwrap();
+    for row in &self::workload()[..300] {
+        workload.observe(&row[..2]);
+    }
+    workload.refresh_now();
+    bytes(&workload)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_bytes_are_refused_or_can_go_on(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut stored = small();
+        for (at, byte) in changes {
+            let at = at.index(stored.len());
+            stored[at] = byte;
+        }
+        if let Ok(mut workload) = postcard::from_bytes::<Workload>(&stored) {
+            let row = vec![1.0; workload.metrics()];
+            for _ in 0..20 {
+                workload.observe(&row);
+            }
+            workload.refresh_now();
+            workload.observe(&row);
+            prop_assert!(workload.forest_shares().is_none_or(|shares| shares.len() == workload.metrics()));
+        }
+    }
 
     #[test]
     fn no_input_breaks_it(

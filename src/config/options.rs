@@ -1,0 +1,171 @@
+//! The sections and their defaults. The doc comment of a key is what `docs/configuration.md` says about it.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, Period};
+
+section! {
+    /// Everything that can be set.
+    pub struct Config {
+        /// Directory for state that outlives a restart. It is created when missing. `--data-dir` wins over it.
+        data_dir: PathBuf = PathBuf::from("vigie-data"),
+        /// Seed of everything drawn at random. The same samples with the same seed give the same findings.
+        seed: u64 = 1,
+        /// Threads that own and score series; 0 takes one for each core. Findings do not depend on it.
+        shards: usize = 0,
+        /// Where vigie listens.
+        server: Server = Server::default(),
+        /// What is accepted from senders.
+        ingest: Ingest = Ingest::default(),
+        /// What is kept of each series.
+        series: Series = Series::default(),
+        /// How findings are made.
+        anomaly: Anomaly = Anomaly::default(),
+        /// Limits of the query API.
+        query: Query = Query::default(),
+        /// What vigie says on standard error.
+        log: Log = Log::default(),
+    }
+}
+
+section! {
+    /// Where vigie listens.
+    pub struct Server {
+        /// Address and port for everything: remote write, query API, page, metrics. Loopback unless you say otherwise,
+        /// because nothing is authenticated: put a proxy before it when it must be reached from elsewhere. Port 0 takes
+        /// a free one. `--listen` wins over it.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 9797)),
+        /// URL under which people reach the page, e.g. `https://vigie.example.com`. Shown in the remote write snippet
+        /// and put before the links of findings. Default: the address listened on, and links without a host.
+        external_url: Option<String> = None,
+        /// Time that running requests get when vigie stops, before it goes on without them.
+        shutdown_grace: Period = Period::from_secs(10),
+    }
+}
+
+section! {
+    /// What is accepted from senders.
+    pub struct Ingest {
+        /// Largest remote write request after decompression; a larger one is answered 413. Prometheus' default batch of
+        /// 2,000 samples has about 1 MiB.
+        max_body: ByteSize = ByteSize::mib(32),
+        /// Largest remote write request as it arrives, compressed.
+        max_compressed_body: ByteSize = ByteSize::mib(16),
+        /// Requests handled at once. More are answered 503 with `Retry-After`, which makes every sender wait and repeat.
+        /// Their bodies are the largest part of the memory that senders can take.
+        max_concurrent_requests: usize = 64,
+        /// Time in which a request must have arrived whole.
+        request_timeout: Period = Period::from_secs(30),
+        /// How far ahead of this machine's clock a sample may be.
+        max_ahead: Period = Period::from_secs(600),
+    }
+}
+
+section! {
+    /// What is kept of each series.
+    pub struct Series {
+        /// How far back the samples of a series can be queried and drawn. What vigie has learnt of a series is kept
+        /// apart and reaches back further.
+        window: Period = Period::from_secs(2 * 3600),
+        /// Time without samples after which a series counts as vanished and is no longer judged.
+        vanish_after: Period = Period::from_secs(300),
+        /// Most series of one tenant. Samples of further ones are refused and counted; those there are go on.
+        max_per_tenant: usize = 1_000_000,
+    }
+}
+
+section! {
+    /// How findings are made.
+    pub struct Anomaly {
+        /// Names of the series that carry the answers: `vigie` or `vmanomaly`, the names that dashboards and alert rules
+        /// written for VictoriaMetrics' vmanomaly read.
+        score_names: ScoreNames = ScoreNames::Vigie,
+        /// How many findings chance alone may raise, per series and week; the threshold follows from it. 0.001 is about
+        /// one a week where 1,000 series are watched. Less is quieter and later.
+        false_alarms_per_series_week: f32 = 0.001,
+        /// The same for findings about whole workloads, per workload and week.
+        false_alarms_per_workload_week: f32 = 0.1,
+        /// Least deviation from the expected value that is worth a finding, as a share of the expected value: 0.1 is 10 %.
+        min_relative_deviation: f64 = 0.1,
+        /// Resolved findings kept per tenant and shard; the oldest are forgotten first.
+        findings_kept: usize = 1_000,
+    }
+}
+
+section! {
+    /// Limits of the query API. The defaults are those of Prometheus.
+    pub struct Query {
+        /// How old the newest sample of a series may be for an instant vector. A request can choose another with
+        /// `lookback_delta`.
+        lookback: Period = Period::from_secs(300),
+        /// Samples one query may hold in memory; more is answered 422.
+        max_samples: usize = 50_000_000,
+        /// Time one query may take, its wait for a turn included; a request can choose less with `timeout`.
+        timeout: Period = Period::from_secs(120),
+        /// Queries evaluated at once; more wait for their turn.
+        max_concurrent: usize = 20,
+    }
+}
+
+section! {
+    /// What vigie says on standard error.
+    pub struct Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`. The environment variable `RUST_LOG` wins over it and can set a
+        /// level for each module, e.g. `warn,vigie::ingest=debug`.
+        level: LogLevel = LogLevel::Info,
+        /// `text` for people, `json` for collectors: one object a line.
+        format: LogFormat = LogFormat::Text,
+    }
+}
+
+/// Naming scheme of the series that carry vigie's answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreNames {
+    /// vigie's own names.
+    Vigie,
+    /// `anomaly_score`, `yhat`, `yhat_lower`, `yhat_upper`.
+    Vmanomaly,
+}
+
+/// Least severity that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// vigie cannot do its work.
+    Error,
+    /// Something a person should look at.
+    Warn,
+    /// The life of the process and each finding.
+    Info,
+    /// Each request.
+    Debug,
+    /// All there is.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level as `RUST_LOG` writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For collectors.
+    Json,
+}

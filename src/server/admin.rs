@@ -1,0 +1,35 @@
+//! `/-/healthy`, `/-/ready` and `/metrics`: for the ones who look after the daemon.
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+
+use super::app::{App, Phase};
+
+/// Content type of the OpenMetrics text format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The process answers.
+pub(super) async fn healthy() -> &'static str {
+    "vigie is healthy.\n"
+}
+
+/// Requests are served. Answers 503 while state is restored and while stopping.
+pub(super) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    match app.phase() {
+        Phase::Serving => (StatusCode::OK, "vigie is ready.\n"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "vigie is starting and restores its state.\n"),
+        Phase::Stopping | Phase::Over => (StatusCode::SERVICE_UNAVAILABLE, "vigie is stopping.\n"),
+    }
+}
+
+/// vigie's own metrics. While the engine cannot be asked, those of the process alone.
+pub(super) async fn metrics(State(app): State<App>) -> Response {
+    let figures = app.ask(|engine| Ok((engine.stats()?, engine.queues()))).await.ok();
+    match app.telemetry().render(figures.as_ref()) {
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,235 @@
+//! What all handlers share: the engine once it is there, the limits, the clock, the counters.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::{arrivals::Arrivals, clock::Clock, telemetry::Telemetry};
+use crate::{
+    config::{Config, ScoreNames},
+    engine::AnswerNames,
+    fleet::{Fleet, Unavailable},
+    signal::{TenantId, TimestampMs},
+};
+
+/// Where the daemon is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// State is being restored.
+    Starting,
+    /// Requests are served.
+    Serving,
+    /// What was accepted is being finished.
+    Stopping,
+    /// What is still running is given up.
+    Over,
+}
+
+/// Why the engine cannot be asked now. All of it passes, so the answer is 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// State is being restored.
+    #[error("vigie is starting and restores its state")]
+    Starting,
+    /// The daemon is on its way out.
+    #[error("vigie is stopping")]
+    Stopping,
+    /// Queues are full.
+    #[error("vigie is at its limit; try again later")]
+    Busy,
+    /// A question to the engine ended without an answer; the log says why.
+    #[error("vigie could not answer because of a fault of its own")]
+    Fault,
+}
+
+impl NotReady {
+    /// Seconds after which trying again makes sense.
+    #[must_use]
+    pub fn retry_after_s(self) -> u64 {
+        match self {
+            // Queues hold less than a second of work.
+            Self::Busy => 1,
+            Self::Starting | Self::Stopping | Self::Fault => 5,
+        }
+    }
+}
+
+impl From<Unavailable> for NotReady {
+    fn from(cause: Unavailable) -> Self {
+        match cause {
+            Unavailable::Busy => Self::Busy,
+            Unavailable::Stopping => Self::Stopping,
+        }
+    }
+}
+
+/// Handle to what handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    address: SocketAddr,
+    started_at: TimestampMs,
+    clock: Clock,
+    /// There from the end of the restore until the stop: its threads end when nobody holds it any more.
+    engine: RwLock<Option<Fleet>>,
+    phase: watch::Sender<Phase>,
+    telemetry: Telemetry,
+    arrivals: Arrivals,
+    writes: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+}
+
+impl App {
+    /// What a daemon that listens on `address` shares. The engine is still missing, see [`App::open`].
+    #[must_use]
+    pub fn new(config: Config, address: SocketAddr, clock: Clock) -> Self {
+        Self(Arc::new(Shared {
+            address,
+            started_at: clock.now(),
+            engine: RwLock::new(None),
+            phase: watch::Sender::new(Phase::Starting),
+            telemetry: Telemetry::new(),
+            arrivals: Arrivals::default(),
+            writes: Arc::new(Semaphore::new(config.ingest.max_concurrent_requests)),
+            queries: Arc::new(Semaphore::new(config.query.max_concurrent)),
+            clock,
+            config,
+        }))
+    }
+
+    /// Brings in the engine: from here on requests are served.
+    pub fn open(&self, engine: Fleet) {
+        *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = Some(engine);
+        self.0.phase.send_replace(Phase::Serving);
+    }
+
+    /// Refuses requests from here on; those that run may end.
+    pub fn close(&self) {
+        self.0.phase.send_replace(Phase::Stopping);
+        *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Gives up the queries that still run.
+    pub fn abandon(&self) {
+        self.0.phase.send_replace(Phase::Over);
+    }
+
+    /// Where the daemon is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.0.phase.borrow()
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// It is not there yet or is being stopped.
+    pub fn engine(&self) -> Result<Fleet, NotReady> {
+        let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
+        engine.ok_or(match self.phase() {
+            Phase::Starting => NotReady::Starting,
+            Phase::Serving | Phase::Stopping | Phase::Over => NotReady::Stopping,
+        })
+    }
+
+    /// Whether the engine is there, for requests that need it later: a handle held meanwhile would hold up the stop.
+    ///
+    /// # Errors
+    /// It is not there yet or is being stopped.
+    pub fn check_ready(&self) -> Result<(), NotReady> {
+        self.engine().map(|_| ())
+    }
+
+    /// Asks the engine a question that blocks, away from the threads that serve connections.
+    ///
+    /// # Errors
+    /// The engine cannot be asked now.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Fleet) -> Result<T, Unavailable> + Send + 'static,
+    ) -> Result<T, NotReady> {
+        let engine = self.engine()?;
+        match tokio::task::spawn_blocking(move || question(&engine)).await {
+            Ok(answer) => answer.map_err(NotReady::from),
+            Err(panic) => {
+                tracing::error!(error = %panic, "a question to the engine ended without an answer");
+                Err(NotReady::Fault)
+            }
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The address listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// The URL under which people reach the daemon, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.0.config.server.external_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.0.address),
+        }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> TimestampMs {
+        self.0.clock.now()
+    }
+
+    /// When the daemon was started.
+    #[must_use]
+    pub fn started_at(&self) -> TimestampMs {
+        self.0.started_at
+    }
+
+    /// The counters of this process.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
+    /// Takes note of samples that were written.
+    pub(super) fn arrived(&self, tenant: &TenantId, samples: u64) {
+        self.0.arrivals.add(tenant, samples, self.now());
+    }
+
+    /// Samples per second of a tenant, averaged over about a minute.
+    #[must_use]
+    pub fn samples_per_second(&self, tenant: &TenantId) -> f64 {
+        self.0.arrivals.per_second(tenant, self.now())
+    }
+
+    /// The names of the series that vigie answers with.
+    #[must_use]
+    pub fn answer_names(&self) -> AnswerNames {
+        match self.0.config.anomaly.score_names {
+            ScoreNames::Vigie => AnswerNames::VIGIE,
+            ScoreNames::Vmanomaly => AnswerNames::VMANOMALY,
+        }
+    }
+
+    /// Turns for remote write requests.
+    pub(super) fn writes(&self) -> &Arc<Semaphore> {
+        &self.0.writes
+    }
+
+    /// Turns for queries.
+    pub(super) fn queries(&self) -> &Arc<Semaphore> {
+        &self.0.queries
+    }
+}

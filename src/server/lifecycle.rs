@@ -1,0 +1,211 @@
+//! The life of the daemon: bind, restore, serve, and on the way out drain and save.
+
+use std::{
+    future::{Future, IntoFuture},
+    io,
+    net::SocketAddr,
+};
+
+use tokio::{net::TcpListener, sync::oneshot};
+
+use super::{
+    app::App,
+    clock::{Clock, rfc3339},
+    router::router,
+};
+use crate::{
+    config::Config,
+    engine::Options,
+    fleet::{Fleet, FleetThreads},
+    journal,
+};
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something else listens there.
+    #[error("{address} is already in use, perhaps by another vigie; stop it or choose another with --listen")]
+    AddressInUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; choose another address with --listen")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Why the daemon ended otherwise than it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// State could not be restored; nothing was overwritten.
+    #[error(transparent)]
+    Restore(#[from] journal::LoadError),
+    /// State could not be saved.
+    #[error(transparent)]
+    Save(#[from] journal::SaveError),
+    /// The operating system gives no thread.
+    #[error("cannot start the engine's threads")]
+    Threads(#[source] io::Error),
+    /// A thread of the engine died, and its part of the state with it; the last save is kept.
+    #[error("cannot save the state because {0}; the last save is kept")]
+    Lost(&'static str),
+    /// A part of the daemon ended by a fault of its own.
+    #[error("{0} ended by a fault; the log says more")]
+    Fault(&'static str),
+}
+
+/// A daemon that holds its address and serves nothing yet.
+#[derive(Debug)]
+pub struct Daemon {
+    listener: TcpListener,
+    app: App,
+}
+
+impl Daemon {
+    /// Takes the address, before any work is done that would be in vain without it.
+    ///
+    /// # Errors
+    /// [`StartError`] when the address cannot be had.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let address = config.server.listen;
+        let error = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Bind { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(error)?;
+        let bound = listener.local_addr().map_err(error)?;
+        Ok(Self { listener, app: App::new(config, bound, Clock::system()) })
+    }
+
+    /// The URL under which people reach it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.app.url()
+    }
+
+    /// The address listened on; the port is a real one also when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.app.address()
+    }
+
+    /// Restores, serves until `stop` completes, then finishes what was accepted and saves.
+    ///
+    /// Health and readiness are answered from the first moment, also while state is restored.
+    ///
+    /// # Errors
+    /// [`StopError`] when state could not be restored or saved.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
+        let Self { listener, app } = self;
+        let (close, closed) = oneshot::channel::<()>();
+        let mut connections = tokio::spawn(
+            axum::serve(listener, router(app.clone()))
+                .with_graceful_shutdown(async {
+                    // An error means that the sender is gone, which says the same.
+                    drop(closed.await);
+                })
+                .into_future(),
+        );
+        let (engine, threads) = open(&app).await?;
+        app.open(engine);
+        tracing::info!(url = app.url(), data_dir = %app.config().data_dir.display(), "vigie is ready");
+
+        tokio::select! {
+            () = stop => {}
+            _ = &mut connections => return Err(StopError::Fault("the HTTP server")),
+        }
+        app.close();
+        drop(close);
+        let grace = app.config().server.shutdown_grace;
+        tracing::info!(%grace, "vigie is stopping: no new requests, waiting for running ones");
+        if tokio::time::timeout(grace.get(), &mut connections).await.is_err() {
+            tracing::warn!(%grace, "some requests did not end in time");
+            connections.abort();
+        }
+        app.abandon();
+        save(&app, threads).await
+    }
+}
+
+/// Restores the state, if there is one, and starts the engine.
+async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
+    let options = options(app);
+    let path = app.config().data_dir.clone();
+    let started = tokio::task::spawn_blocking(move || {
+        let restored = journal::load(&path)?;
+        let is_restored = restored.is_some();
+        let started = Fleet::start(&options, restored).map_err(StopError::Threads)?;
+        Ok::<_, StopError>((started, is_restored))
+    });
+    let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
+    let started_at = rfc3339(app.started_at());
+    tracing::info!(is_restored, started_at, "the engine runs");
+    Ok(started)
+}
+
+/// Stops the engine, which finishes what it has accepted, and saves its state.
+async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
+    let path = app.config().data_dir.clone();
+    let saved = tokio::task::spawn_blocking(move || {
+        let snapshot = threads.join().map_err(StopError::Lost)?;
+        let bytes = journal::save(&path, &snapshot)?;
+        Ok::<_, StopError>((snapshot.series(), bytes))
+    });
+    let (series, bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
+    tracing::info!(series, bytes, "state is saved");
+    Ok(())
+}
+
+/// The part of the configuration that the engine works by.
+fn options(app: &App) -> Options {
+    let config = app.config();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Options {
+        shards: if config.shards == 0 { cores } else { config.shards },
+        window_ms: config.series.window.as_millis(),
+        ahead_ms: config.ingest.max_ahead.as_millis(),
+        vanish_ms: config.series.vanish_after.as_millis(),
+        series_per_tenant: config.series.max_per_tenant,
+        false_alarms_per_series_week: config.anomaly.false_alarms_per_series_week,
+        false_alarms_per_workload_week: config.anomaly.false_alarms_per_workload_week,
+        min_relative_deviation: config.anomaly.min_relative_deviation,
+        findings_kept: config.anomaly.findings_kept,
+        names: app.answer_names(),
+        seed: config.seed,
+    }
+}
+
+/// Completes when the process is told to stop (SIGINT or SIGTERM). A second signal ends the process at once.
+pub async fn signal() {
+    let name = next_signal().await;
+    tracing::info!(signal = name, "told to stop; once more ends at once, without saving");
+    tokio::spawn(async {
+        let name = next_signal().await;
+        tracing::warn!(signal = name, "told again: ending without saving");
+        std::process::exit(1);
+    });
+}
+
+async fn next_signal() -> &'static str {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return "SIGTERM",
+                _ = tokio::signal::ctrl_c() => return "SIGINT",
+            }
+        }
+        tracing::warn!("cannot listen for SIGTERM; only SIGINT stops vigie in order");
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        tracing::warn!("cannot listen for SIGINT; vigie can only be killed");
+        std::future::pending::<()>().await;
+    }
+    "SIGINT"
+}

@@ -1,0 +1,29 @@
+//! The daemon's HTTP surface, and the life of the daemon around it.
+//!
+//! [`router`] is the table of contents. Handlers are thin: they read a request, ask the engine or the PromQL evaluator
+//! once, and write the answer. Questions that block go to threads of their own ([`App::ask`]), limits are permits
+//! and layers. [`Daemon`] binds, restores, serves, and on the way out drains and saves, in this order.
+
+mod admin;
+mod app;
+mod arrivals;
+mod clock;
+mod engine_metrics;
+mod findings;
+mod lifecycle;
+mod prometheus;
+mod router;
+mod telemetry;
+mod tenant;
+mod write;
+
+pub use app::{App, NotReady, Phase};
+pub use clock::{Clock, rfc3339};
+pub use lifecycle::{Daemon, StartError, StopError, signal};
+pub use router::router;
+pub use telemetry::Telemetry;
+#[cfg(feature = "ui")]
+pub(crate) use tenant::Tenant;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! The routes, as a table of contents.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    middleware,
+    routing::{get, post},
+};
+use tower_http::compression::CompressionLayer;
+
+use super::{admin, app::App, findings, prometheus, telemetry, write};
+
+/// Everything the daemon answers.
+pub fn router(app: App) -> Router {
+    let max_write_bytes = app.config().ingest.max_compressed_body.get();
+    let readable = Router::new()
+        .nest("/api/v1", prometheus::routes())
+        .route("/api/v1/findings", get(findings::list))
+        .route("/api/v1/findings/{id}", get(findings::one))
+        .route("/metrics", get(admin::metrics));
+    #[cfg(feature = "ui")]
+    let readable = readable.merge(crate::ui::routes());
+    readable
+        .layer(CompressionLayer::new())
+        .route("/api/v1/write", post(write::write).layer(DefaultBodyLimit::max(max_write_bytes)))
+        .route("/-/healthy", get(admin::healthy))
+        .route("/-/ready", get(admin::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), telemetry::observe))
+        .with_state(app)
+}
+
+/// Unknown paths are answered in plain text, as Prometheus does: an envelope would say that the API is there.
+async fn not_found() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+async fn method_not_allowed() -> (StatusCode, &'static str) {
+    (StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n")
+}

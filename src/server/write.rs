@@ -1,0 +1,175 @@
+//! `POST /api/v1/write`: Prometheus remote write 1.0 and 2.0.
+//!
+//! The status code decides what a sender does next, so each cause has the one that makes it do the right thing:
+//!
+//! | cause | answer | sender |
+//! |---|---|---|
+//! | all written | 204 | goes on |
+//! | some or all of it cannot be taken | 400, 413 or 415 | drops the batch and counts it |
+//! | vigie is starting, stopping or at a limit | 503 with `Retry-After` | waits and sends the same again |
+//!
+//! Overload is 503 and not 429, because Prometheus drops a batch on 429 unless `retry_on_http_429` is set, and by
+//! default it is not. Sending a request again is safe: samples that were taken before are taken for what they are.
+
+use std::{fmt::Write as _, sync::Arc, time::Instant};
+
+use axum::{
+    body::{Bytes, HttpBody},
+    extract::{FromRequest, Request, State},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    app::{App, NotReady},
+    tenant::Tenant,
+};
+use crate::{
+    engine::WriteReport,
+    ingest::remote_write::{DecodeError, Limits, Protocol, WriteRequest, decompress, negotiate},
+};
+
+/// Up to this size a body is decoded where it arrived, which takes less than a millisecond and hence less than moving
+/// it to another thread is worth; Prometheus' batches are 20 to 60 kB.
+const DECODE_INLINE_BYTES: usize = 64 << 10;
+
+const WRITTEN: [HeaderName; 3] = [
+    HeaderName::from_static("x-prometheus-remote-write-samples-written"),
+    HeaderName::from_static("x-prometheus-remote-write-histograms-written"),
+    HeaderName::from_static("x-prometheus-remote-write-exemplars-written"),
+];
+
+pub(super) async fn write(State(app): State<App>, request: Request) -> Response {
+    let received = Instant::now();
+    match receive(&app, request).await {
+        Ok(report) => {
+            app.telemetry().written(&report, received);
+            outcome(&report)
+        }
+        Err(refused) => {
+            tracing::debug!(status = refused.status.as_u16(), reason = refused.message, "remote write refused");
+            refused.into_response()
+        }
+    }
+}
+
+async fn receive(app: &App, request: Request) -> Result<WriteReport, Refused> {
+    app.check_ready()?;
+    let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Refused::new(StatusCode::BAD_REQUEST, e))?;
+    let protocol = protocol(request.headers())?;
+    let _turn = app.writes().try_acquire().map_err(|_| NotReady::Busy)?;
+    let received_at = app.now();
+    let body = body(app, request).await?;
+    app.telemetry().received(body.len());
+    let request = decode(protocol, body, limits(app)).await?;
+    let written = app.engine()?.write(tenant.clone(), Arc::new(request), received_at).await;
+    let report = written.map_err(NotReady::from)?;
+    app.arrived(&tenant, report.samples + report.histograms);
+    Ok(report)
+}
+
+fn protocol(headers: &HeaderMap) -> Result<Protocol, Refused> {
+    // A header that is not text is shown by the refusal as it would be read.
+    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    negotiate(text(CONTENT_TYPE).as_deref(), text(CONTENT_ENCODING).as_deref())
+        .map_err(|error| Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+}
+
+fn limits(app: &App) -> Limits {
+    Limits { body_bytes: app.config().ingest.max_body.get(), ..Limits::default() }
+}
+
+/// Reads the body. The limit is a layer of the route as well, for bodies that do not tell their length; one that does
+/// is refused before any of it is read.
+async fn body(app: &App, request: Request) -> Result<Bytes, Refused> {
+    let limit = app.config().ingest.max_compressed_body;
+    let announced = request.body().size_hint().lower();
+    if announced > limit.get() as u64 {
+        let message = format!("body of {announced} bytes is over the limit of {limit}; send smaller batches");
+        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    let period = app.config().ingest.request_timeout;
+    match tokio::time::timeout(period.get(), Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) => Err(Refused::new(rejection.status(), rejection.body_text())),
+        Err(_late) => {
+            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, format!("the request did not arrive whole within {period}")))
+        }
+    }
+}
+
+async fn decode(protocol: Protocol, body: Bytes, limits: Limits) -> Result<WriteRequest, Refused> {
+    let is_small = body.len() <= DECODE_INLINE_BYTES;
+    let decode = move || {
+        let raw = decompress(&body, &limits)?;
+        WriteRequest::decode(protocol, raw, &limits)
+    };
+    let decoded = if is_small {
+        decode()
+    } else {
+        tokio::task::spawn_blocking(decode).await.map_err(|panic| {
+            tracing::error!(error = %panic, "decoding a request ended without a result");
+            NotReady::Fault
+        })?
+    };
+    Ok(decoded?)
+}
+
+/// The answer to a request that was decoded, whatever became of its samples.
+fn outcome(report: &WriteReport) -> Response {
+    let counts = [report.samples, report.histograms, report.exemplars];
+    let headers: HeaderMap = WRITTEN.into_iter().zip(counts.map(Into::into)).collect();
+    let rejected = report.rejected();
+    if rejected == 0 && report.reasons.is_empty() {
+        return (StatusCode::NO_CONTENT, headers).into_response();
+    }
+    let mut text = format!("{rejected} samples of the request were rejected, the others were written");
+    for reason in &report.reasons {
+        let _ = write!(text, "; {reason}");
+    }
+    tracing::debug!(rejected, reasons = ?report.reasons, "remote write was taken in part");
+    (StatusCode::BAD_REQUEST, headers, text).into_response()
+}
+
+/// A request of which nothing was taken.
+#[derive(Debug)]
+struct Refused {
+    status: StatusCode,
+    retry_after_s: Option<u64>,
+    message: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, message: impl ToString) -> Self {
+        Self { status, retry_after_s: None, message: message.to_string() }
+    }
+}
+
+impl From<NotReady> for Refused {
+    fn from(cause: NotReady) -> Self {
+        Self { retry_after_s: Some(cause.retry_after_s()), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, cause) }
+    }
+}
+
+impl From<DecodeError> for Refused {
+    fn from(cause: DecodeError) -> Self {
+        let status = if cause.is_too_large() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        Self::new(status, cause)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(secs) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, secs.into());
+        } else {
+            // A 2.0 sender takes an answer without these headers for one of a receiver that only knows 1.0.
+            headers.extend(WRITTEN.map(|name| (name, 0.into())));
+        }
+        (self.status, headers, self.message).into_response()
+    }
+}

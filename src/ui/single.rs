@@ -1,0 +1,108 @@
+//! `/findings/{id}`: one finding with all that led to it.
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::StatusCode,
+    response::Response,
+};
+use maud::{Markup, PreEscaped, html};
+
+use super::{
+    page::{Refresh, label_set, moment, page, unavailable},
+    plot::ticks::number,
+    trace::Trace,
+};
+use crate::{
+    server::{App, Tenant},
+    signal::{Finding, FindingStatus, TimestampMs},
+};
+
+pub(super) async fn show(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let names = app.answer_names();
+    let wanted = id.clone();
+    let asked = app.ask(move |engine| {
+        let Some(finding) = engine.findings(&tenant)?.into_iter().find(|finding| finding.id == wanted) else {
+            return Ok(None);
+        };
+        let trace = Trace::of(engine, &finding, &names)?;
+        Ok(Some((finding, trace)))
+    });
+    match asked.await {
+        Ok(Some((finding, trace))) => {
+            let content = content(&finding, &trace, app.now());
+            page(StatusCode::OK, finding.labels.metric(), Refresh::of(query.as_deref()), &content)
+        }
+        Ok(None) => page(StatusCode::NOT_FOUND, "no such finding", Refresh::Off, &missing(&id)),
+        Err(cause) => unavailable(cause),
+    }
+}
+
+fn missing(id: &str) -> Markup {
+    html! {
+        h1 { "No such finding" }
+        p { "There is no finding " code { (id) } ". Resolved findings are forgotten after a while." }
+        p { a href="/" { "All findings" } }
+    }
+}
+
+fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
+    let unit = if finding.is_rate { " /s" } else { "" };
+    html! {
+        h1 { (finding.sentence) }
+        p { (state(finding, now)) " " (label_set(&finding.labels)) }
+        @if let Some(svg) = trace.svg(&finding.labels.to_string(), 960, 360) {
+            figure { (PreEscaped(svg)) }
+        } @else {
+            p.quiet { "Its samples are no longer kept." }
+        }
+        dl.figures {
+            (figure("score", &number(finding.score)))
+            (figure("highest score", &number(finding.peak_score)))
+            @if finding.seen.is_finite() {
+                (figure("seen then", &format!("{}{unit}", number(finding.seen))))
+                (figure("expected", &format!("{}{unit}", number(finding.expected))))
+                (figure("usual band", &format!("{} to {}{unit}", number(finding.lower), number(finding.upper))))
+            }
+            (figure("model", &finding.model.to_string()))
+        }
+        @if !finding.drivers.is_empty() {
+            h2 { "What drove the score" }
+            table {
+                thead { tr { th scope="col" { "feature" } th scope="col" { "share" } th scope="col" { "meaning" } } }
+                tbody {
+                    @for driver in &finding.drivers {
+                        tr {
+                            th scope="row" { (driver.name) }
+                            td.number { (format!("{:.0} %", driver.share * 100.0)) }
+                            td { (driver.meaning) }
+                        }
+                    }
+                }
+            }
+        }
+        p { a href={ "/api/v1/findings/" (finding.id) } { "This finding as JSON" } }
+    }
+}
+
+/// Whether it goes on, and since when.
+pub(super) fn state(finding: &Finding, now: TimestampMs) -> Markup {
+    html! {
+        @match (finding.status, finding.resolved_at) {
+            (FindingStatus::Firing, _) => { span.firing { "going on" } " since " (moment(finding.since, now)) }
+            (FindingStatus::Resolved, over) => {
+                span.fine { "over" } " since " (moment(over.unwrap_or(finding.updated_at), now))
+                ", began " (moment(finding.since, now))
+            }
+        }
+    }
+}
+
+/// A name and a value, for a list of figures.
+pub(super) fn figure(name: &str, value: &str) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
