@@ -122,7 +122,8 @@ fn a_fault_in_one_series_is_found_and_shown() {
     let raised: Vec<usize> = (0..ROWS).filter(|i| number(&rows[*i], "event_score") > 0.0).collect();
     assert!(raised.iter().any(|i| FAULT.contains(i)), "{raised:?}");
     assert!(raised.iter().filter(|i| !FAULT.contains(i)).count() <= 2, "{raised:?}");
-    let highest = (1_000..ROWS).max_by(|a, b| number(&rows[*a], "state_score").total_cmp(&number(&rows[*b], "state_score")));
+    let highest =
+        (1_000..ROWS).max_by(|a, b| number(&rows[*a], "state_score").total_cmp(&number(&rows[*b], "state_score")));
     assert!((FAULT.start..FAULT.end + 30).contains(&highest.unwrap()), "{highest:?}");
     let (value, upper) = (number(&rows[FAULT.start], "value"), number(&rows[FAULT.start], "upper"));
     assert!(value > upper && number(&rows[3_000], "lower") < number(&rows[3_000], "expected"));
@@ -169,7 +170,7 @@ fn two_runs_are_the_same_and_no_file_knows_the_others() {
 
 #[test]
 fn every_row_has_its_scores_whatever_its_order() {
-    let text = "time,value\n30,3\n10,1\n,9\n30,4\n20,\n40,5\n".replace("0,", "0000000,");
+    let text = "time,value\n30,3\n10,1\n,9\n30,4\n20,\n40,5\n".replace("0,", "00000000,");
     let run = Run::new(&[("a.csv", &text)]);
     let rows = rows(&run.go("out", "in", &[])["a.csv"]);
     let times: Vec<&str> = rows.iter().map(|row| row["timestamp"].as_str()).collect();
