@@ -162,7 +162,9 @@ impl Plot<'_> {
         let (low, high) = match finite(self.value).fold(None, extend) {
             Some((low, high)) => {
                 let reach = if high > low { (high - low) * 0.6 } else { f64::INFINITY };
-                band().fold((low, high), |(l, h), v| (l.min(v.max(low - reach)), h.max(v.min(high + reach))))
+                // What was never negative is not expected to be, whatever the arithmetic of a band says.
+                let floor = if low >= 0.0 { (low - reach).max(0.0) } else { low - reach };
+                band().fold((low, high), |(l, h), v| (l.min(v.max(floor)), h.max(v.min(high + reach))))
             }
             None => band().fold(None, extend).unwrap_or((0.0, 1.0)),
         };

@@ -56,6 +56,9 @@ impl History<'_> {
     /// Asks, replays, writes `scores.csv` to `out`.
     pub(super) fn run(&self, client: &Client, out: &Path, progress: &Progress) -> anyhow::Result<(Vec<Item>, Totals)> {
         let begin = Instant::now();
+        if self.points() > CELLS_MAX as u64 {
+            bail!("{} points are too many: shorten the time or raise --step", self.points());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let grid = runtime.block_on(self.fetch(client, progress))?;
         if grid.labels.is_empty() {
@@ -211,7 +214,7 @@ fn series_item(
     Item {
         rows,
         series: 1,
-        span: there.next().map(|first| (first, there.last().unwrap_or(first))),
+        span: there.next().map(|first| (first, there.next_back().unwrap_or(first))),
         events: events.len(),
         peak: tracks.peak[column],
         svg: track.map(|track| draw(&name, tracks, track, None, &marks(&findings, events))),

@@ -37,9 +37,9 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Most events first, then most findings, then the highest score.
+    /// Most to tell first, then the highest score.
     pub(super) fn by_weight(&self, other: &Self) -> Ordering {
-        let weight = |item: &Self| (item.events, item.findings.len());
+        let weight = |item: &Self| item.events + item.findings.len();
         weight(other)
             .cmp(&weight(self))
             .then_with(|| other.peak.total_cmp(&self.peak))
@@ -69,13 +69,21 @@ impl Items {
     }
 }
 
-/// What is marked in a drawing: the episodes of findings, and events outside of them.
-pub(super) fn marks(findings: &[Finding], events: &[TimestampMs]) -> Vec<(TimestampMs, TimestampMs)> {
-    let mut marks: Vec<_> = findings.iter().map(|f| (f.since, f.resolved_at.unwrap_or(f.updated_at))).collect();
-    let outside =
-        |at: &TimestampMs| !findings.iter().any(|f| (f.since..=f.resolved_at.unwrap_or(f.updated_at)).contains(at));
-    marks.extend(events.iter().copied().filter(outside).map(|at| (at, at)));
-    marks.sort_unstable();
+/// What is marked in a drawing: the episodes of findings, and events outside of them. What overlaps is one mark.
+pub(super) fn marks<'a>(
+    findings: impl IntoIterator<Item = &'a Finding>,
+    events: &[TimestampMs],
+) -> Vec<(TimestampMs, TimestampMs)> {
+    let episodes = findings.into_iter().map(|f| (f.since, f.resolved_at.unwrap_or(f.updated_at)));
+    let mut all: Vec<_> = episodes.chain(events.iter().map(|at| (*at, *at))).collect();
+    all.sort_unstable();
+    let mut marks: Vec<(TimestampMs, TimestampMs)> = Vec::new();
+    for (from, to) in all {
+        match marks.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => marks.push((from, to)),
+        }
+    }
     marks
 }
 

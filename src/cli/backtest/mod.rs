@@ -179,7 +179,7 @@ fn write_results(
     if !quiet {
         let mut stdout = std::io::stdout().lock();
         // A reader that has gone away is no error of the replay.
-        let _ = write!(stdout, "{}{}\n", summary::table(items, totals), format_args!("report: {}", report.display()));
+        let _ = writeln!(stdout, "{}report: {}", summary::table(items, totals), report.display());
     }
     Ok(())
 }

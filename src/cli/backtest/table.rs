@@ -1,6 +1,6 @@
 //! A file of samples as columns: what is time, what is a series, what is neither.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use polars::prelude::{DataFrame, DataType, TimeUnit};
 
@@ -28,6 +28,9 @@ const TIME_NAMES: [&str; 12] = [
 
 /// Values in a numeric column named like a time that are Unix times in any unit: 1973 and later in seconds.
 const UNIX_TIME_LEAST: f64 = 1e8;
+
+/// Times that can be written with a year of four digits; what lies beyond is none.
+const TIMES: RangeInclusive<TimestampMs> = -62_167_219_200_000..=253_402_300_799_999;
 
 /// The samples of a file.
 #[derive(Debug)]
@@ -179,7 +182,8 @@ fn calendar(column: &polars::prelude::Column) -> Result<Times, TableError> {
         _ => (DAY, 1),
     };
     let units = column.to_physical_repr().cast(&DataType::Int64)?;
-    let at: Vec<_> = units.i64()?.iter().map(|v| v.map(|v| v.saturating_mul(multiplier).div_euclid(divisor))).collect();
+    let millis = |units: i64| units.saturating_mul(multiplier).div_euclid(divisor);
+    let at: Vec<_> = units.i64()?.iter().map(|v| v.map(millis).filter(|at| TIMES.contains(at))).collect();
     let written = at.iter().map(|at| at.map(stamp).unwrap_or_default()).collect();
     Ok(Times { at, written })
 }
@@ -206,11 +210,14 @@ fn texts(column: &polars::prelude::Column) -> Result<Times, TableError> {
 fn unix(column: &polars::prelude::Column) -> Result<Option<Times>, TableError> {
     let numbers = numbers(column)?;
     let known = || numbers.iter().copied().filter(|v| v.is_finite());
-    let grows = known().zip(known().skip(1)).all(|(a, b)| a <= b) && known().next() < known().last();
+    let grows = known().zip(known().skip(1)).all(|(a, b)| a <= b) && known().next() < known().next_back();
     if known().next().is_none() || !(grows || known().all(|v| v >= UNIX_TIME_LEAST)) {
         return Ok(None);
     }
     let unit = unix_unit(known().fold(0.0, |m, v| v.abs().max(m)));
+    if !known().all(|v| TIMES.contains(&((v * unit) as TimestampMs))) {
+        return Ok(None);
+    }
     let at = numbers.iter().map(|v| v.is_finite().then(|| (v * unit).round() as i64)).collect();
     let written = if column.dtype().is_integer() {
         // Nanoseconds do not fit the 53 bits of a floating point number.

@@ -8,6 +8,9 @@ use crate::{
 /// A day in milliseconds.
 pub(super) const DAY: i64 = 86_400_000;
 
+/// The longest duration that makes sense, a century: sums of times stay far from the end of their range.
+const LONGEST: i64 = 36_525 * DAY;
+
 /// Reads `2026-01-31`, `2026-01-31 08:05`, `2026-01-31T08:05:30.25Z` and the like; without an offset it is UTC.
 ///
 /// Between date and time stands a `T`, a `t` or blanks; `/` serves as well as `-` where the year comes first.
@@ -57,7 +60,7 @@ fn parse_clock(text: &str) -> Option<i64> {
     };
     let millis = match fraction {
         "" => 0,
-        f if f.bytes().all(|b| b.is_ascii_digit()) => digits(format!("{f:0<3}")[..3].as_bytes())?,
+        f if f.bytes().all(|b| b.is_ascii_digit()) => digits(&format!("{f:0<3}").as_bytes()[..3])?,
         _ => return None,
     };
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000 + millis)
@@ -132,14 +135,14 @@ pub(super) fn parse_moment(text: &str, now: TimestampMs) -> Result<TimestampMs, 
 /// Reads a duration as Prometheus writes it, `15s`, `1h30m`, `500ms`, in milliseconds.
 ///
 /// # Errors
-/// It is not a duration, or not longer than zero.
+/// It is not a duration, not longer than zero, or longer than a century.
 pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
     let error = || format!("{text:?} is not a duration: write 15s, 1m, 1h30m or 500ms");
     let mut rest = text.trim();
     let mut total: i64 = 0;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(error)?;
-        let number = digits(rest[..end].as_bytes()).ok_or_else(error)?;
+        let number = digits(&rest.as_bytes()[..end]).ok_or_else(error)?;
         rest = &rest[end..];
         let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         let unit = match &rest[..end] {
@@ -155,7 +158,7 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
         rest = &rest[end..];
         total = number.checked_mul(unit).and_then(|part| total.checked_add(part)).ok_or_else(error)?;
     }
-    if total > 0 { Ok(total) } else { Err(error()) }
+    if (1..=LONGEST).contains(&total) { Ok(total) } else { Err(error()) }
 }
 
 #[cfg(test)]
@@ -221,7 +224,7 @@ mod tests {
         assert_eq!(parse_duration("1h30m"), Ok(5_400_000));
         assert_eq!(parse_duration("500ms"), Ok(500));
         assert_eq!(parse_duration("2w"), Ok(14 * DAY));
-        for bad in ["", "0s", "1", "s", "1 m", "-1m", "99999999999y"] {
+        for bad in ["", "0s", "1", "s", "1 m", "-1m", "99999999999y", "101y"] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
     }
