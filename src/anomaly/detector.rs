@@ -44,6 +44,8 @@ const WARM_RESIDUAL: u32 = 30;
 const WARM_RANGE: u32 = 50;
 /// Samples before a series is judged.
 pub const WARM: u32 = 100;
+/// Samples before a finding may be raised about a series: cold series stay quiet.
+pub const SETTLED: u32 = 300;
 /// Residuals and differences are limited to this many deviations.
 const LIMIT: f64 = 30.0;
 /// What is learnt is clipped to this many deviations.

@@ -44,14 +44,14 @@ pub fn forest_weight(score: f32) -> f32 {
 /// Evidence on which a finding about a series may rest, given the threshold of its score and its age in ms.
 ///
 /// The rarities in the evidence come from one deviation and are far from independent, so that a finding needs 1.75 times
-/// the threshold, but no more than three features can give; half as much again before a series has seen a whole day.
+/// the threshold, but less than three features can give. Before a series has seen a whole day nearly all they can give.
 #[must_use]
 pub fn finding_evidence(threshold: f32, age_ms: i64) -> f32 {
     const FACTOR: f32 = 1.75;
     const MAX: f32 = 2.7 * CAP;
-    const YOUNG: f32 = 1.5;
+    const YOUNG: f32 = 2.9 * CAP;
     const DAY_MS: i64 = 86_400_000;
-    (FACTOR * threshold).min(MAX) * if age_ms < DAY_MS { YOUNG } else { 1.0 }
+    if age_ms < DAY_MS { YOUNG } else { (FACTOR * threshold).min(MAX) }
 }
 
 /// What a sample did to an episode.
@@ -177,7 +177,7 @@ mod tests {
         assert!(finding_evidence(7.0, 90_000_000) > 7.0);
         assert!(finding_evidence(7.0, 0) > finding_evidence(7.0, 90_000_000));
         assert!(finding_evidence(20.0, 90_000_000) < 3.0 * CAP, "three features can reach it");
-        assert!(finding_evidence(20.0, 0) < 3.0 * CAP * forest_weight(1.0));
+        assert!(finding_evidence(20.0, 0) < 3.0 * CAP);
         assert_eq!(forest_weight(0.5), 1.0);
     }
 

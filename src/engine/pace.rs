@@ -5,8 +5,8 @@ use hashbrown::HashMap;
 use super::Options;
 use crate::anomaly::{Cadence, threshold};
 
-/// The tail of a workload's score remembers some 6,000 rows; rarer than this cannot be told from them.
-const RAREST: f32 = 4.6;
+/// The tail of a workload's score remembers some 6,000 rows: what is rarer than one of them cannot be told apart.
+const RAREST: f32 = 3.76;
 
 /// Constants for one interval between samples.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, Transition, WARM},
+    anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, SETTLED, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Finding, FindingKind, FindingStatus, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
@@ -196,10 +196,8 @@ impl Tenant {
     ) -> Result<(), Refusal> {
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
         let before = series.state.last;
-        if let Some(last) = before {
-            if sample.at <= last.at {
-                return repeated(&series.state.window, sample);
-            }
+        if before.is_some_and(|last| sample.at <= last.at) {
+            return repeated(&series.state.window, sample);
         }
         if sample.at > context.received.saturating_add(context.options.ahead_ms) {
             return Err(Refusal::Future);
@@ -291,7 +289,11 @@ impl Tenant {
             is_event,
             ratio: judged.evidence / enough,
             score,
-            may_raise: speaks && far && !in_wake(sample.at) && !in_wake(state.episode.since()),
+            may_raise: speaks
+                && far
+                && detector.samples() > SETTLED
+                && !in_wake(sample.at)
+                && !in_wake(state.episode.since()),
         };
         let transition = state.episode.observe(evidence, enough);
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());

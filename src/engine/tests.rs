@@ -138,12 +138,12 @@ fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
     assert!(!said(&straight).is_empty());
     assert_eq!(said(&straight), said(&stopped));
     let everything = [Matcher::equal("instance", "host-1")];
-    let window = |run: &Run| {
+    let window = |run: &Run| -> Vec<(Labels, Vec<(TimestampMs, u64)>)> {
         let mut found = run.engine.select(&run.tenant, &everything, 0, i64::MAX);
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found.into_iter().map(|(l, s)| (l, s.iter().map(|s| (s.at, s.value.to_bits())).collect())).collect()
     };
-    let (a, b): (Vec<(Labels, Vec<(i64, u64)>)>, _) = (window(&straight), window(&stopped));
+    let (a, b) = (window(&straight), window(&stopped));
     assert!(!a.is_empty());
     assert_eq!(a, b);
 }
