@@ -11,6 +11,10 @@ use vigie::{
     signal::{Labels, Sample},
 };
 
+/// The daemon's allocator: the system's gives large buffers back at once, and page faults would be measured instead.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SAMPLES: usize = 2000;
 
 /// A compressed request of container metrics, as cAdvisor has them.

@@ -132,10 +132,16 @@ impl Detector {
         self.n
     }
 
+    /// The lowest value of the last weeks.
+    #[must_use]
+    pub fn lowest(&self) -> f64 {
+        self.low.min(self.low_before)
+    }
+
     /// Whether the values were ever different.
     #[must_use]
     pub fn varies(&self) -> bool {
-        self.low.min(self.low_before) < self.high.max(self.high_before)
+        self.lowest() < self.high.max(self.high_before)
     }
 
     /// Tells that samples are missing before the next one: it does not follow its predecessor.

@@ -80,7 +80,9 @@ pub fn series_sentence(story: &SeriesStory<'_>) -> String {
     let unit = if story.is_rate { "/s" } else { "" };
     let value = |x: f64| format!("{}{unit}", number(x));
     let (low, high) = story.band;
-    let why = story.drivers.first().map(|d| format!(": {}", d.meaning)).unwrap_or_default();
+    // A finding rests on the first three features; the others add colour.
+    let strongest = story.drivers.iter().find(|d| FEATURE_NAMES[..3].contains(&&*d.name));
+    let why = strongest.map(|d| format!(": {}", d.meaning)).unwrap_or_default();
     format!(
         "{} is at {}, expected {} ({} to {}), since {}{}.",
         story.series,
@@ -127,7 +129,7 @@ pub fn number(x: f64) -> String {
         m if m >= 10.0 => 1,
         m if m >= 1.0 => 2,
         m if m >= 0.001 => 4,
-        m if m < 1e-12 => return "0".to_owned(),
+        m if m < 1e-6 => return "0".to_owned(),
         _ => return format!("{scaled:.2e}"),
     };
     let text = format!("{scaled:.digits$}");
@@ -173,7 +175,8 @@ mod tests {
             (12_345.0, "12.3k"),
             (5.5e9, "5.5G"),
             (-42.25, "-42.2"),
-            (1e-7, "1.00e-7"),
+            (1e-7, "0"),
+            (1.5e-5, "1.50e-5"),
             (f64::NAN, "unknown"),
         ] {
             assert_eq!(number(x), text);

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CAP;
 use crate::signal::TimestampMs;
 
 /// Record score from which a sample is an event (detection.md, part 1, step 5: best on the development sets).
@@ -22,7 +23,7 @@ const COOL: f32 = 0.5;
 const COOL_SAMPLES: u8 = 5;
 const WEEK_MS: f32 = 7.0 * 86_400_000.0;
 
-/// Evidence that chance reaches `per_week` times a week in a series with a sample each `step_ms`:
+/// Rarity, in powers of ten, that chance reaches `per_week` times a week in a series with a sample each `step_ms`:
 /// `log10(samples in a week / per_week)`, at least 4.
 #[must_use]
 pub fn threshold(step_ms: u32, per_week: f32) -> f32 {
@@ -32,11 +33,25 @@ pub fn threshold(step_ms: u32, per_week: f32) -> f32 {
 /// Weight of the newest evidence in a held score that falls: half-life of 16 samples.
 pub const RELEASE: f32 = 0.042_395_674;
 
-/// Factor of the shared forest in the evidence, from its score of the row of rarities: rows as isolated as any count half
-/// as much again, rows like many before count less. Between 0.5 and 1.5, 1 at the forest's neutral 0.5.
+/// Factor of the shared forest in the evidence, from its score of the row of rarities: the square of twice the score,
+/// within 0.4 to 1.5. Rows as isolated as any count half as much again, rows like many before count less, 1 stands at the
+/// forest's neutral 0.5. (Measured beside other forms: docs/accuracy.md.)
 #[must_use]
 pub fn forest_weight(score: f32) -> f32 {
-    (0.5 + score).clamp(0.5, 1.5)
+    (4.0 * score * score).clamp(0.4, 1.5)
+}
+
+/// Evidence on which a finding about a series may rest, given the threshold of its score and its age in ms.
+///
+/// The rarities in the evidence come from one deviation and are far from independent, so that a finding needs 1.75 times
+/// the threshold, but no more than three features can give; half as much again before a series has seen a whole day.
+#[must_use]
+pub fn finding_evidence(threshold: f32, age_ms: i64) -> f32 {
+    const FACTOR: f32 = 1.75;
+    const MAX: f32 = 2.7 * CAP;
+    const YOUNG: f32 = 1.5;
+    const DAY_MS: i64 = 86_400_000;
+    (FACTOR * threshold).min(MAX) * if age_ms < DAY_MS { YOUNG } else { 1.0 }
 }
 
 /// What a sample did to an episode.
@@ -73,7 +88,7 @@ pub struct Evidence {
     pub at: TimestampMs,
     /// Whether the sample is an event.
     pub is_event: bool,
-    /// Evidence over threshold; 1 is the threshold.
+    /// Evidence over what a finding needs; 1 is enough.
     pub ratio: f32,
     /// Smooth score; 1 is the threshold.
     pub score: f32,
@@ -83,9 +98,9 @@ pub struct Evidence {
 }
 
 impl Episode {
-    /// Takes the next sample. `threshold` is the evidence that `ratio` 1 stands for.
-    pub fn observe(&mut self, evidence: Evidence, threshold: f32) -> Transition {
-        self.track_start(evidence, threshold);
+    /// Takes the next sample. `enough` is the evidence that `ratio` 1 stands for.
+    pub fn observe(&mut self, evidence: Evidence, enough: f32) -> Transition {
+        self.track_start(evidence, enough);
         self.event |= evidence.is_event;
         self.high = (self.high << 1 | u8::from(evidence.ratio >= 1.0)) & 0b111;
         self.near = (self.near << 1 | u8::from(evidence.ratio >= CONFIRM)) & 0b111;
@@ -108,8 +123,8 @@ impl Episode {
         Transition::None
     }
 
-    fn track_start(&mut self, evidence: Evidence, threshold: f32) {
-        if evidence.ratio * threshold >= DISTURBED {
+    fn track_start(&mut self, evidence: Evidence, enough: f32) {
+        if evidence.ratio * enough >= DISTURBED {
             if !self.disturbed {
                 self.since = evidence.at;
             }
@@ -155,6 +170,15 @@ mod tests {
         assert!((threshold(15_000, 0.001) - 7.605_7).abs() < 0.01);
         assert!(threshold(1_000, 0.001) > threshold(15_000, 0.001));
         assert!(threshold(15_000, 0.001) > threshold(15_000, 0.01));
+    }
+
+    #[test]
+    fn a_finding_needs_more_than_the_score_and_a_young_series_still_more() {
+        assert!(finding_evidence(7.0, 90_000_000) > 7.0);
+        assert!(finding_evidence(7.0, 0) > finding_evidence(7.0, 90_000_000));
+        assert!(finding_evidence(20.0, 90_000_000) < 3.0 * CAP, "three features can reach it");
+        assert!(finding_evidence(20.0, 0) < 3.0 * CAP * forest_weight(1.0));
+        assert_eq!(forest_weight(0.5), 1.0);
     }
 
     #[test]

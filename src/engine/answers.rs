@@ -54,7 +54,8 @@ impl Shard {
                 let Some(series) = tenant.series[slot as usize].as_deref() else { continue };
                 let labels = answer_labels(&resolve(&tenant.interner, &series.labels), name);
                 if accepts(matchers, &labels) {
-                    visit(labels, &mut answers(&series.state.window, after, until, lane));
+                    let floor = if name == self.options.names.lower { series.state.floor() } else { f64::NEG_INFINITY };
+                    visit(labels, &mut answers(&series.state.window, after, until, lane).map(|s| raise(s, floor)));
                 }
             }
         }
@@ -150,6 +151,11 @@ fn answer_labels(source: &Labels, name: &str) -> Labels {
         None => source.clone(),
     };
     renamed.with(METRIC_LABEL, source.metric()).with(METRIC_NAME, name)
+}
+
+/// Keeps the lower end of a band where values can be. The stale marker passes untouched.
+fn raise(sample: Sample, floor: f64) -> Sample {
+    if sample.value < floor { Sample { value: floor, ..sample } } else { sample }
 }
 
 /// Points as an answer: ended where the source ended, absent where nothing could be said.

@@ -28,6 +28,10 @@ pub(super) struct SeriesState {
     pub(super) meaning: Meaning,
     /// Newest sample as received, the stale marker included.
     pub(super) last: Option<Sample>,
+    /// Time of the first sample.
+    pub(super) born: TimestampMs,
+    /// Whether findings may be raised about it. A bucket of a histogram says nothing that its `_count` and `_sum` do not.
+    pub(super) speaks: bool,
     pub(super) step: StepEstimate,
     pub(super) detector: Option<Box<Detector>>,
     pub(super) window: Window,
@@ -46,11 +50,19 @@ pub(super) struct HistogramState {
 }
 
 impl SeriesState {
+    /// The least value that makes sense: 0 for what was never negative.
+    pub(super) fn floor(&self) -> f64 {
+        let never_negative = self.detector.as_ref().is_some_and(|detector| detector.lowest() >= 0.0);
+        if never_negative { 0.0 } else { f64::NEG_INFINITY }
+    }
+
     pub(super) fn new(kind: MetricKind, metric: &str) -> Self {
         Self {
             kind,
             meaning: Meaning::of(kind, metric),
             last: None,
+            born: TimestampMs::MAX,
+            speaks: !metric.ends_with("_bucket"),
             step: StepEstimate::default(),
             detector: None,
             window: Window::default(),

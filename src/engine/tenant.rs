@@ -206,6 +206,7 @@ impl Tenant {
         }
         self.newest = self.newest.max(sample.at);
         series.state.last = Some(sample);
+        series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
             series.state.window.push(sample, Verdict::NONE);
             series.state.closed = true;
@@ -266,6 +267,7 @@ impl Tenant {
         let wake = self.workloads[series.workload as usize].as_deref().map(|workload| workload.state.wake);
         let in_wake = |at| wake.is_some_and(|wake| wake.holds(at));
         let state = &mut series.state;
+        let (born, speaks) = (state.born, state.speaks);
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
         let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
@@ -282,15 +284,16 @@ impl Tenant {
         };
         let score = judged.state.max(state.held) / pace.series_threshold;
         let is_event = judged.event >= EVENT && !in_wake(sample.at);
+        let enough = anomaly::finding_evidence(pace.series_threshold, sample.at - born);
         let far = (value - judged.expected).abs() >= context.options.min_relative_deviation * judged.expected.abs();
         let evidence = Evidence {
             at: sample.at,
             is_event,
-            ratio: judged.evidence / pace.series_threshold,
+            ratio: judged.evidence / enough,
             score,
-            may_raise: far && !in_wake(sample.at) && !in_wake(state.episode.since()),
+            may_raise: speaks && far && !in_wake(sample.at) && !in_wake(state.episode.since()),
         };
-        let transition = state.episode.observe(evidence, pace.series_threshold);
+        let transition = state.episode.observe(evidence, enough);
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
         state.window.push(sample, verdict);
@@ -331,6 +334,7 @@ impl Tenant {
             }
             Transition::None => {}
         }
+        let floor = series.state.floor();
         let Some(finding) = self.findings.get_mut(subject) else { return };
         finding.updated_at = at;
         finding.score = f64::from(score);
@@ -338,7 +342,7 @@ impl Tenant {
             finding.peak_score = finding.score;
             finding.seen = value;
             finding.expected = judged.expected;
-            finding.lower = judged.expected - judged.half_width;
+            finding.lower = (judged.expected - judged.half_width).max(floor);
             finding.upper = judged.expected + judged.half_width;
             finding.drivers = anomaly::series_drivers(&judged.rarity, value >= judged.expected);
             let text = finding.labels.to_string();

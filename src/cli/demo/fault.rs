@@ -257,3 +257,46 @@ fn select(patterns: &[(&str, &str)]) -> Selector {
     };
     patterns.iter().map(matcher).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::demo::shop::calendar::DAY;
+
+    const FROM: TimestampMs = 1_000 * HOUR;
+
+    #[test]
+    fn every_kind_comes_once_and_none_in_anothers_time() {
+        for seed in 0..50 {
+            let faults = one_of_each(seed, FROM, FROM + 23 * HOUR);
+            assert_eq!(FaultKind::ALL.iter().filter(|kind| faults.iter().any(|f| f.kind == **kind)).count(), 6);
+            assert!(faults[0].start >= FROM && faults[5].end < FROM + 23 * HOUR);
+            assert!(faults.iter().all(|fault| fault.end - fault.start >= 40 * MINUTE));
+            // Of two neighbours the first is over before the second begins; the last tenth of a slot is calm.
+            assert!(faults.windows(2).all(|pair| pair[0].end + 20 * MINUTE < pair[1].start), "{faults:?}");
+        }
+        let order = |seed| one_of_each(seed, FROM, FROM + DAY).iter().map(|f| (f.kind, f.start)).collect::<Vec<_>>();
+        assert_eq!(order(3), order(3));
+        assert_ne!(order(3), order(4));
+    }
+
+    #[test]
+    fn a_fault_acts_from_its_start_until_its_end() {
+        let fault = Fault { kind: FaultKind::Disk, start: FROM, end: FROM + HOUR, pick: 0 };
+        let disk = |at| Effects::of(&[fault], at).disk.0;
+        assert_eq!([FROM - 1, FROM, FROM + HOUR / 2, FROM + HOUR].map(disk), [0.0, 0.0, 0.5, 0.0]);
+        assert_eq!(Effects::of(&[fault], FROM + HOUR), Effects::NONE);
+    }
+
+    #[test]
+    fn two_faults_act_side_by_side() {
+        let faults = [FaultKind::Latency, FaultKind::Neighbour].map(|kind| Fault {
+            kind,
+            start: FROM,
+            end: FROM + HOUR,
+            pick: 4,
+        });
+        let effects = Effects::of(&faults, FROM);
+        assert_eq!((effects.bank, effects.stolen), (6.0, [0.0, 2.7, 0.0]));
+    }
+}

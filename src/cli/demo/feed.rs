@@ -82,15 +82,17 @@ impl Scraper {
     }
 }
 
-/// Simulates up to `until` on a thread of its own and sends every scrape; `progress` is told after each.
+/// Simulates up to `until` on a thread of its own and sends every scrape, counted in `sent`; `progress` is told after
+/// each.
 ///
 /// The scrapes go out one after the other: what the daemon sees does not depend on the machine.
 pub(super) async fn feed(
     mut scraper: Scraper,
     daemon: &Daemon,
     until: TimestampMs,
+    sent: &mut Sent,
     mut progress: impl FnMut(TimestampMs, Sent),
-) -> anyhow::Result<(Scraper, Sent)> {
+) -> anyhow::Result<Scraper> {
     let (ready, mut scrapes) = mpsc::channel(AHEAD);
     let simulation = tokio::task::spawn_blocking(move || {
         while scraper.shop.at() < until {
@@ -100,12 +102,11 @@ pub(super) async fn feed(
         }
         scraper
     });
-    let mut sent = Sent::default();
     while let Some(scrape) = scrapes.recv().await {
-        daemon.write(&scrape, &mut sent).await?;
-        progress(scrape.at, sent);
+        daemon.write(&scrape, sent).await?;
+        progress(scrape.at, *sent);
     }
-    Ok((simulation.await.context("the simulation ended by a fault")?, sent))
+    simulation.await.context("the simulation ended by a fault")
 }
 
 /// The daemon, seen from outside.

@@ -13,6 +13,7 @@ pub mod shop;
 pub mod verdict;
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -47,6 +48,8 @@ const STEP: TimestampMs = MINUTE;
 const LEARNING: TimestampMs = 2 * DAY;
 /// The history ends at a full half hour, so that the simulated days do not depend on the minute of the start.
 const ALIGNMENT: TimestampMs = HOUR / 2;
+/// Simulated time between two questions for findings: the daemon remembers only so many that are over.
+const COLLECTED_EVERY: TimestampMs = 6 * HOUR;
 /// Time in which, once the history is told, all kinds of faults come again.
 const LIVE_ROUND: TimestampMs = 6 * HOUR;
 
@@ -129,12 +132,19 @@ async fn demonstrate(url: &str, args: &Args) -> anyhow::Result<()> {
     let end = clock.now() / ALIGNMENT * ALIGNMENT;
     let start = end - i64::from(args.days) * DAY;
     let faults = one_of_each(args.seed, start + LEARNING, end - HOUR);
-    let scraper = Scraper::new(Shop::new(args.seed, start, STEP, faults));
+    let mut scraper = Scraper::new(Shop::new(args.seed, start, STEP, faults));
     eprintln!("{url} learns a shop, {} simulated days", args.days);
 
     let began = Instant::now();
     let mut progress = Progress::new(start, end);
-    let (scraper, sent) = feed(scraper, &daemon, end, |at, sent| progress.show(at, sent)).await?;
+    let mut sent = Sent::default();
+    let mut findings = HashMap::new();
+    while scraper.shop.at() < end {
+        let until = (scraper.shop.at() + COLLECTED_EVERY).min(end);
+        scraper = feed(scraper, &daemon, until, &mut sent, |at, sent| progress.show(at, sent)).await?;
+        // The newest word on each: a finding that is still open may go further.
+        findings.extend(daemon.findings().await?.into_iter().map(|finding| (finding.id.clone(), finding)));
+    }
     progress.done();
     let run = Run {
         seed: args.seed,
@@ -145,7 +155,7 @@ async fn demonstrate(url: &str, args: &Args) -> anyhow::Result<()> {
         refused: sent.refused,
         seconds: began.elapsed().as_secs_f64(),
     };
-    let verdict = Verdict::of(scraper.shop.incidents(), daemon.findings().await?, end - start);
+    let verdict = Verdict::of(scraper.shop.incidents(), findings.into_values().collect(), (start, end));
     if args.json {
         println!("{}", report::json(&run, &verdict, url)?);
     } else {

@@ -9,7 +9,7 @@ use super::verdict::{Judged, Raised, Verdict};
 use crate::{server::rfc3339, signal::TimestampMs};
 
 /// False alarms that the text shows; the rest is counted.
-const SHOWN: usize = 10;
+const SHOWN: usize = 5;
 
 /// What was simulated and how fast it was taken.
 #[derive(Clone, Copy, Debug)]
@@ -58,17 +58,19 @@ pub(super) fn text(run: &Run, verdict: &Verdict) -> String {
     }
     let _ = writeln!(
         out,
-        "\n{} of {} faults found; {} findings that no fault explains, {:.1} per simulated week",
+        "\n{} of {} faults found. Findings that no fault explains: {} on the first day, {} later, which is {:.1} per week.",
         verdict.found(),
         verdict.faults.len(),
-        verdict.false_alarms.len(),
+        verdict.on_first_day(),
+        verdict.false_alarms.len() - verdict.on_first_day(),
         verdict.false_alarms_per_week(),
     );
-    for alarm in verdict.false_alarms.iter().take(SHOWN) {
+    // The latest: what was raised in ignorance says little about the days to come.
+    for alarm in verdict.false_alarms.iter().rev().take(SHOWN) {
         let _ = writeln!(out, "    {}  {}", clock(alarm.raised_at), alarm.sentence);
     }
     if verdict.false_alarms.len() > SHOWN {
-        let _ = writeln!(out, "    and {} more", verdict.false_alarms.len() - SHOWN);
+        let _ = writeln!(out, "    and {} before", verdict.false_alarms.len() - SHOWN);
     }
     out
 }
@@ -91,7 +93,7 @@ pub(super) fn clock(at: TimestampMs) -> String {
 }
 
 fn duration(length: TimestampMs) -> String {
-    let minutes = length / 60_000;
+    let minutes = (length + 30_000) / 60_000;
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min"),
         (hours, 0) => format!("{hours} h"),
@@ -110,6 +112,8 @@ struct Document<'a> {
     seconds: f64,
     faults: Vec<FaultView<'a>>,
     false_alarms: Vec<&'a Raised>,
+    false_alarms_on_first_day: usize,
+    /// After the first day.
     false_alarms_per_week: f64,
     url: &'a str,
 }
@@ -146,6 +150,7 @@ pub(super) fn json(run: &Run, verdict: &Verdict, url: &str) -> Result<String, se
         seconds: run.seconds,
         faults: faults.collect(),
         false_alarms: verdict.false_alarms.iter().collect(),
+        false_alarms_on_first_day: verdict.on_first_day(),
         false_alarms_per_week: verdict.false_alarms_per_week(),
         url,
     };
@@ -179,7 +184,7 @@ mod tests {
         };
         let findings = vec![
             raised(50 * HOUR + 65 * MINUTE, "payment-a-b", "payments fail"),
-            raised(20 * HOUR, "cart-a-b", "more carts than usual"),
+            raised(44 * HOUR, "cart-a-b", "more carts than usual"),
         ];
         let run = Run {
             seed: 7,
@@ -190,7 +195,7 @@ mod tests {
             refused: 0,
             seconds: 16.0,
         };
-        (run, Verdict::of(&incidents, findings, 3 * DAY))
+        (run, Verdict::of(&incidents, findings, (START, START + 3 * DAY)))
     }
 
     #[test]
@@ -204,8 +209,8 @@ error burst   payment                     02-04 04:40     02-04 05:45  1 h 5 min
     payments fail
 disk filling  node-3 /var/lib/postgresql  02-04 14:40     missed       -          0
 
-1 of 2 faults found; 1 findings that no fault explains, 2.3 per simulated week
-    02-02 22:40  more carts than usual
+1 of 2 faults found. Findings that no fault explains: 0 on the first day, 1 later, which is 3.5 per week.
+    02-03 22:40  more carts than usual
 ";
         assert_eq!(text(&run, &verdict), expected);
     }
@@ -214,7 +219,7 @@ disk filling  node-3 /var/lib/postgresql  02-04 14:40     missed       -        
     fn false_alarms_beyond_a_screen_are_counted() {
         let (run, mut verdict) = run_and_verdict();
         verdict.false_alarms = vec![verdict.false_alarms[0].clone(); 13];
-        assert!(text(&run, &verdict).ends_with("more carts than usual\n    and 3 more\n"));
+        assert!(text(&run, &verdict).ends_with("more carts than usual\n    and 8 before\n"));
     }
 
     #[test]
@@ -225,6 +230,7 @@ disk filling  node-3 /var/lib/postgresql  02-04 14:40     missed       -        
         assert_eq!(json["faults"][0]["first"]["sentence"], "payments fail");
         assert_eq!(json["faults"][1]["first"], serde_json::Value::Null);
         assert_eq!(json["false_alarms"].as_array().unwrap().len(), 1);
+        assert_eq!(json["false_alarms_per_week"], 3.5);
         assert_eq!(json["start"], "2026-02-02T02:40:00Z");
     }
 }

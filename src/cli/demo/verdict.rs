@@ -2,11 +2,8 @@
 
 use serde::Serialize;
 
-use super::fault::Incident;
+use super::{fault::Incident, shop::calendar::DAY};
 use crate::signal::{FindingKind, Labels, TimestampMs};
-
-/// A week in milliseconds.
-const WEEK: f64 = 7.0 * 86_400_000.0;
 
 /// A finding, as far as it is judged here.
 #[derive(Clone, Debug, Serialize)]
@@ -51,8 +48,8 @@ pub struct Verdict {
     pub faults: Vec<Judged>,
     /// Findings that no fault explains, in order of time.
     pub false_alarms: Vec<Raised>,
-    /// Simulated time, in milliseconds.
-    pub simulated: TimestampMs,
+    /// Start and end of the simulation.
+    span: (TimestampMs, TimestampMs),
 }
 
 impl Verdict {
@@ -62,7 +59,7 @@ impl Verdict {
     /// [`GRACE`](super::fault::GRACE) after its end. Nothing else is an excuse: deploys, restarts and the nightly batch
     /// are normal life. A finding about a workload counts as explained when the fault affects any of its series.
     #[must_use]
-    pub fn of(incidents: &[Incident], mut findings: Vec<Raised>, simulated: TimestampMs) -> Self {
+    pub fn of(incidents: &[Incident], mut findings: Vec<Raised>, span: (TimestampMs, TimestampMs)) -> Self {
         findings.sort_by(|a, b| (a.raised_at, &a.id).cmp(&(b.raised_at, &b.id)));
         let judged = |incident: &Incident| Judged { incident: incident.clone(), first: None, findings: 0 };
         let mut faults: Vec<Judged> = incidents.iter().map(judged).collect();
@@ -86,7 +83,7 @@ impl Verdict {
                 fault.first = Some(finding);
             }
         }
-        Self { faults, false_alarms, simulated }
+        Self { faults, false_alarms, span }
     }
 
     /// Faults of which at least one finding was raised.
@@ -95,10 +92,17 @@ impl Verdict {
         self.faults.iter().filter(|fault| fault.first.is_some()).count()
     }
 
-    /// False alarms per simulated week.
+    /// False alarms on the first day, before the detector has seen the shop's daily rhythm once.
+    #[must_use]
+    pub fn on_first_day(&self) -> usize {
+        self.false_alarms.partition_point(|alarm| alarm.raised_at < self.span.0 + DAY)
+    }
+
+    /// False alarms per simulated week, the first day left out.
     #[must_use]
     pub fn false_alarms_per_week(&self) -> f64 {
-        self.false_alarms.len() as f64 * WEEK / self.simulated as f64
+        let later = self.false_alarms.len() - self.on_first_day();
+        later as f64 * (7 * DAY) as f64 / (self.span.1 - self.span.0 - DAY).max(1) as f64
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
     use super::*;
     use crate::cli::demo::{
         fault::{Fault, FaultKind, GRACE},
-        shop::calendar::{DAY, HOUR, MINUTE},
+        shop::calendar::{HOUR, MINUTE},
     };
 
     fn incident(kind: FaultKind, start: TimestampMs) -> Incident {
@@ -125,11 +129,14 @@ mod tests {
     }
 
     const LATENCY: &str = "http_request_duration_seconds_sum";
+    /// Three days.
+    const SPAN: (TimestampMs, TimestampMs) = (0, 3 * DAY);
 
     #[test]
     fn findings_go_to_the_fault_that_explains_them() {
         let incidents = [incident(FaultKind::Latency, 10 * HOUR), incident(FaultKind::Leak, 13 * HOUR)];
         let findings = vec![
+            series(2 * DAY, 2.0, LATENCY, "payment-a-b"),
             // Too early, too late, elsewhere, another metric: four false alarms.
             series(10 * HOUR - 1, 2.0, LATENCY, "payment-a-b"),
             series(11 * HOUR + GRACE + 1, 2.0, LATENCY, "payment-a-b"),
@@ -143,9 +150,9 @@ mod tests {
             series(14 * HOUR, 2.0, "go_memstats_heap_alloc_bytes", "cart-5d-x"),
             series(14 * HOUR, 2.2, "go_memstats_heap_alloc_bytes", "cart-5d-y"),
         ];
-        let verdict = Verdict::of(&incidents, findings, DAY);
-        assert_eq!(verdict.false_alarms.len(), 5);
-        assert_eq!(verdict.false_alarms_per_week(), 35.0);
+        let verdict = Verdict::of(&incidents, findings, SPAN);
+        assert_eq!((verdict.false_alarms.len(), verdict.on_first_day()), (6, 5));
+        assert_eq!(verdict.false_alarms_per_week(), 3.5, "one in the two days after the first");
         assert_eq!(verdict.found(), 2);
         let [latency, leak] = &*verdict.faults else { panic!("two faults") };
         assert_eq!((latency.findings, latency.time_to_detect()), (3, Some(2 * MINUTE)));
@@ -158,7 +165,7 @@ mod tests {
         let incidents = [incident(FaultKind::Disk, HOUR)];
         let workload = |labels: &[(&str, &str)]| {
             let finding = raised(HOUR, FindingKind::Workload, 2.0, labels);
-            Verdict::of(&incidents, vec![finding], DAY).found() == 1
+            Verdict::of(&incidents, vec![finding], SPAN).found() == 1
         };
         assert!(workload(&[("job", "node-exporter"), ("instance", "node-3:9100")]));
         assert!(workload(&[("namespace", "shop"), ("pod", "postgres-0")]));
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_nobody_saw_is_not_found() {
-        let verdict = Verdict::of(&[incident(FaultKind::Errors, HOUR)], Vec::new(), DAY);
+        let verdict = Verdict::of(&[incident(FaultKind::Errors, HOUR)], Vec::new(), SPAN);
         assert_eq!((verdict.found(), verdict.faults[0].time_to_detect()), (0, None));
         assert_eq!(verdict.false_alarms_per_week(), 0.0);
     }

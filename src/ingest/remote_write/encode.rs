@@ -55,13 +55,15 @@ impl Encoder {
         self.end(labels);
     }
 
-    /// Adds a series with one native histogram. Counts go out as floats, whatever they came as.
-    pub fn histogram(&mut self, labels: &Labels, histogram: &NativeHistogram) {
-        self.begin(labels);
-        self.nested.clear();
-        put_histogram(&mut self.nested, histogram);
+    /// Adds a series with native histograms, oldest first. Counts go out as floats, whatever they came as.
+    pub fn histograms(&mut self, labels: &Labels, histograms: &[NativeHistogram]) {
         let number = if self.protocol == Protocol::V1 { 4 } else { 3 };
-        put_bytes(&mut self.message, number, &self.nested);
+        self.begin(labels);
+        for histogram in histograms {
+            self.nested.clear();
+            put_histogram(&mut self.nested, histogram);
+            put_bytes(&mut self.message, number, &self.nested);
+        }
         self.end(labels);
     }
 

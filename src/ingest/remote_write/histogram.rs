@@ -228,11 +228,12 @@ impl NativeHistogram {
 
     fn exponential_value(&self, index: i32, fraction: f64) -> f64 {
         let width = bucket_width(self.schema);
-        let upper = f64::from(index) * width;
-        let lower = (f64::from(index) - 1.0) * width;
-        // A bucket next to the zero bucket holds nothing below the zero threshold.
-        let lower = if self.zero_threshold > 0.0 { lower.max(self.zero_threshold.log2()).min(upper) } else { lower };
-        let value = (lower + (upper - lower) * fraction).exp2();
+        // No observation outside the zero bucket is nearer to zero than its threshold: the bucket beside it begins
+        // there, and one that lies inside it altogether, a contradiction that receivers do let pass, shrinks to it.
+        let nearest = self.zero_threshold.log2();
+        let lower = ((f64::from(index) - 1.0) * width).max(nearest);
+        let upper = (f64::from(index) * width).max(nearest);
+        let value = (lower + (upper - lower) * fraction).exp2().max(self.zero_threshold);
         // The last bucket of finite values ends at 2^1024, which is no finite value; the one above holds infinity.
         if lower < f64::from(f64::MAX_EXP) { value.min(f64::MAX) } else { value }
     }

@@ -69,7 +69,7 @@ impl WriteRequest {
             let limit = limits.body_bytes.min(u32::MAX as usize);
             return Err(DecodeError::BodyTooLarge { bytes: body.len() as u64, limit });
         }
-        let mut collector = Collector::new(limits);
+        let mut collector = Collector::new(limits, body.len());
         let symbols = match protocol {
             Protocol::V1 => {
                 v1::walk(&body, &mut collector)?;
@@ -131,6 +131,7 @@ impl WriteRequest {
 #[derive(Debug)]
 pub(super) struct Collector<'l> {
     pub(super) limits: &'l Limits,
+    body_bytes: usize,
     pub(super) labels: LabelScratch,
     pub(super) parts: Parts,
     entries: Vec<SeriesEntry>,
@@ -143,9 +144,10 @@ pub(super) struct Collector<'l> {
 }
 
 impl<'l> Collector<'l> {
-    fn new(limits: &'l Limits) -> Self {
+    fn new(limits: &'l Limits, body_bytes: usize) -> Self {
         Self {
             limits,
+            body_bytes,
             labels: LabelScratch::default(),
             parts: Parts::default(),
             entries: Vec::new(),
@@ -194,6 +196,11 @@ impl<'l> Collector<'l> {
                 }
                 self.accepted.add(tally);
                 self.max_timestamp = self.max_timestamp.max(load.newest);
+                if self.entries.is_empty() {
+                    // The series of a request are alike, so that the first tells about how many there are.
+                    let alike = self.body_bytes / message.len().max(1);
+                    self.entries.reserve(alike.min(series));
+                }
                 self.keep(message, &load, identity);
             }
             Err(fault) => {

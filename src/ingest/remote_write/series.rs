@@ -41,7 +41,7 @@ impl LabelScratch {
     }
 
     /// The identity of the labels. `bytes` is what the spans point into; `text` reads a span of it as UTF-8.
-    #[inline]
+    #[inline(always)]
     pub(super) fn identify<'t>(
         &mut self,
         bytes: &'t [u8],
@@ -51,32 +51,43 @@ impl LabelScratch {
         if self.seen > limits.labels {
             return Err(Fault::TooManyLabels);
         }
-        let read = |span: Span| bytes.get(span.start..span.end).unwrap_or_default();
-        // Senders sort: nearly always one pass of comparisons is all.
-        if !self.spans.is_sorted_by(|a, b| read(a.name) < read(b.name)) {
-            self.spans.sort_unstable_by(|a, b| read(a.name).cmp(read(b.name)));
-            if self.spans.windows(2).any(|pair| read(pair[0].name) == read(pair[1].name)) {
-                return Err(Fault::DuplicateLabel);
-            }
+        // Senders sort: nearly always the first attempt succeeds.
+        match self.attempt(limits, &text) {
+            Err(Unfit::Unsorted) => {}
+            Err(Unfit::Fault(fault)) => return Err(fault),
+            Ok(identity) => return Ok(identity),
         }
-        let mut named = false;
+        let read = |span: Span| bytes.get(span.start..span.end).unwrap_or_default();
+        self.spans.sort_unstable_by(|a, b| read(a.name).cmp(read(b.name)));
+        self.attempt(limits, &text).map_err(|unfit| match unfit {
+            Unfit::Unsorted => Fault::DuplicateLabel,
+            Unfit::Fault(fault) => fault,
+        })
+    }
+
+    /// The identity, if each name is above the one before.
+    #[inline(always)]
+    fn attempt<'t>(&mut self, limits: &Limits, text: &impl Fn(Span) -> Option<&'t str>) -> Result<Identity, Unfit> {
+        let mut is_named = false;
+        let mut previous = "";
         self.builder.clear();
         for label in &self.spans {
-            if label.name.len() == 0 {
-                return Err(Fault::EmptyLabelName);
-            }
             if label.name.len() > limits.name_bytes || label.value.len() > limits.value_bytes {
-                return Err(Fault::LabelTooLong);
+                return Err(Unfit::Fault(Fault::LabelTooLong));
             }
-            let name = text(label.name).ok_or(Fault::Utf8)?;
-            let value = text(label.value).ok_or(Fault::Utf8)?;
-            if value.is_empty() {
-                continue;
+            let (Some(name), Some(value)) = (text(label.name), text(label.value)) else {
+                return Err(Unfit::Fault(Fault::Utf8));
+            };
+            if !is_above(name, previous) {
+                return Err(if name.is_empty() { Unfit::Fault(Fault::EmptyLabelName) } else { Unfit::Unsorted });
             }
-            named |= name == METRIC_NAME;
-            self.builder.push(name, value);
+            previous = name;
+            if !value.is_empty() {
+                is_named |= name == METRIC_NAME;
+                self.builder.push(name, value);
+            }
         }
-        if named { Ok(self.builder.finish()) } else { Err(Fault::MetricName) }
+        if is_named { Ok(self.builder.finish()) } else { Err(Unfit::Fault(Fault::MetricName)) }
     }
 
     /// The series as far as it can be read, for an error message.
@@ -104,6 +115,21 @@ impl LabelScratch {
         }
         out
     }
+}
+
+/// Why labels have no identity as they stand.
+enum Unfit {
+    /// A name is not above the one before: out of order, or there twice.
+    Unsorted,
+    Fault(Fault),
+}
+
+/// Whether `name` sorts after `previous`. Neighbours differ within the first few bytes, where a loop is quicker than a
+/// call.
+#[inline(always)]
+fn is_above(name: &str, previous: &str) -> bool {
+    let differing = name.bytes().zip(previous.bytes()).find(|(byte, before)| byte != before);
+    differing.map_or(name.len() > previous.len(), |(byte, before)| byte > before)
 }
 
 /// What a series carries besides its labels.

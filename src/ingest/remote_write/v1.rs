@@ -58,6 +58,9 @@ fn series(body: &[u8], message: Span, collector: &mut Collector<'_>) -> Result<(
 /// Where the name and the value of a label lie; an absent one is empty.
 #[inline]
 pub(super) fn label(body: &[u8], message: Span) -> Result<LabelSpan, Malformed> {
+    if let Some(label) = plain_label(body, message) {
+        return Ok(label);
+    }
     let nothing = Span { start: message.end, end: message.end };
     let mut label = LabelSpan { name: nothing, value: nothing };
     let mut fields = Reader::new(body, message);
@@ -69,4 +72,19 @@ pub(super) fn label(body: &[u8], message: Span) -> Result<LabelSpan, Malformed> 
         }
     }
     Ok(label)
+}
+
+/// A label as nearly all are: name, then value, each below 128 bytes, and nothing else. Ten of these are most of a
+/// series, so that they are worth a way of their own.
+#[inline(always)]
+fn plain_label(body: &[u8], message: Span) -> Option<LabelSpan> {
+    let bytes = body.get(message.start..message.end)?;
+    let [0x0a, name_len @ 0..=0x7f, rest @ ..] = bytes else { return None };
+    let name_len = usize::from(*name_len);
+    let [0x12, value_len @ 0..=0x7f, value @ ..] = rest.get(name_len..)? else { return None };
+    if value.len() != usize::from(*value_len) {
+        return None;
+    }
+    let name = Span { start: message.start + 2, end: message.start + 2 + name_len };
+    Some(LabelSpan { name, value: Span { start: name.end + 2, end: message.end } })
 }

@@ -1,6 +1,9 @@
 //! Bodies that are no requests.
 
-use super::*;
+use super::{
+    histograms::{custom, exponential},
+    *,
+};
 use crate::{
     ingest::remote_write::{Encoder, Malformed, WireFault},
     signal::{MetricKind, Sample},
@@ -49,9 +52,8 @@ fn everything(protocol: Protocol) -> Vec<u8> {
     let samples = [Sample { at: 1_700_000_000_000, value: 1.0 }, Sample { at: -1, value: f64::NAN }];
     encoder.series(&Labels::from_pairs([("__name__", "up"), ("job", "é"), ("path", &"/long".repeat(30))]), &samples);
     let labels = Labels::from_pairs([("__name__", "latency_seconds"), ("job", "shop")]);
-    for histogram in [super::histograms::exponential(1.0), super::histograms::custom()] {
-        encoder.histogram(&labels, &histogram);
-    }
+    encoder.histograms(&labels, &[exponential(1.0), exponential(2.0)]);
+    encoder.histograms(&labels, &[custom()]);
     encoder.body()
 }
 

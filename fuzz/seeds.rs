@@ -1,0 +1,70 @@
+//! Writes a few good requests to `corpus/`, so that the fuzzer need not invent protobuf first.
+
+use std::{fs, io, path::Path};
+
+use vigie::{
+    ingest::remote_write::{Encoder, Limits, NativeHistogram, Protocol, WriteRequest},
+    signal::{Labels, MetricKind, Sample, stale_nan},
+};
+
+fn main() -> io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (protocol, target) in [(Protocol::V1, "remote_write_v1"), (Protocol::V2, "remote_write_v2")] {
+        for (name, mut encoder) in [("plain", plain(protocol)), ("histograms", histograms(protocol))] {
+            write(&corpus.join(target), name, &encoder.body())?;
+            write(&corpus.join("remote_write_snappy"), &format!("{target}_{name}"), &encoder.finish())?;
+        }
+    }
+    Ok(())
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
+fn plain(protocol: Protocol) -> Encoder {
+    let mut encoder = Encoder::new(protocol);
+    encoder.metadata("up", MetricKind::Gauge, "Whether the target answers.", "");
+    let long = "/long".repeat(30);
+    for job in ["shop", "büro", &long] {
+        let labels = Labels::from_pairs([("__name__", "up"), ("instance", "a:1"), ("job", job)]);
+        let samples = [1.0, f64::NAN, stale_nan()].map(|value| Sample { at: 1_700_000_000_000, value });
+        encoder.series(&labels, &samples);
+    }
+    encoder
+}
+
+/// A series with exponential and one with custom buckets, two histograms each.
+fn histograms(protocol: Protocol) -> Encoder {
+    let mut encoder = Encoder::new(protocol);
+    let labels = Labels::from_pairs([("__name__", "latency_seconds"), ("job", "shop")]);
+    for message in [EXPONENTIAL, CUSTOM] {
+        let first = decoded(message);
+        let mut second = first.clone();
+        second.at += 15_000;
+        encoder.histograms(&labels, &[first, second]);
+    }
+    encoder
+}
+
+/// Count 6, sum 9, schema 0, threshold 0.125, zero count 1, one negative and two positive buckets, time 1 s.
+const EXPONENTIAL: &[u8] = &[
+    0x08, 6, 0x19, 0, 0, 0, 0, 0, 0, 0x22, 0x40, 0x20, 0, 0x29, 0, 0, 0, 0, 0, 0, 0xc0, 0x3f, 0x30, 1, 0x42, 4, 0x08,
+    2, 0x10, 1, 0x4a, 1, 4, 0x5a, 4, 0x08, 2, 0x10, 2, 0x62, 2, 2, 2, 0x78, 0xe8, 0x07,
+];
+
+/// Count 3, sum 6, schema -53, bounds 1 and 2, three buckets of one.
+const CUSTOM: &[u8] = &[
+    0x08, 3, 0x19, 0, 0, 0, 0, 0, 0, 0x18, 0x40, 0x20, 0x69, 0x5a, 2, 0x10, 3, 0x62, 3, 2, 0, 0, 0x82, 0x01, 16, 0, 0,
+    0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0x40,
+];
+
+fn decoded(histogram: &[u8]) -> NativeHistogram {
+    let label = b"\x0a\x0d\x0a\x08__name__\x12\x01h";
+    let series = [&label[..], &[0x22, histogram.len() as u8], histogram].concat();
+    let body = [&[0x0a, series.len() as u8], &*series].concat();
+    let request = WriteRequest::decode(Protocol::V1, body, &Limits::default()).expect("a good request");
+    let view = request.view(&request.series()[0]);
+    view.histograms().next().expect("one histogram").expect("a good histogram")
+}
