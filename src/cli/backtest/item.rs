@@ -156,6 +156,11 @@ mod tests {
     }
 
     #[test]
+    fn overlapping_marks_are_one() {
+        assert_eq!(marks([], &[30, 10, 10, 20]), [(10, 10), (20, 20), (30, 30)]);
+    }
+
+    #[test]
     fn without_findings_the_highest_score_is_shown() {
         assert_eq!(telling(&[], &["a", "b", "c"], &[0.1, 0.7, 0.7]), (1, false));
     }

@@ -169,6 +169,14 @@ fn two_runs_are_the_same_and_no_file_knows_the_others() {
 }
 
 #[test]
+fn what_is_said_of_a_row_does_not_depend_on_later_rows() {
+    let (whole, part) = (workload(0, ROWS, true), workload(0, FAULT.start + 20, true));
+    let scores = |text: &str| Run::new(&[("a.csv", text)]).go("out", "in", &["--ignore", "label"]).remove("a.csv");
+    let (whole, part) = (scores(&whole).unwrap(), scores(&part).unwrap());
+    assert!(part.len() > 100_000 && whole.starts_with(&part));
+}
+
+#[test]
 fn every_row_has_its_scores_whatever_its_order() {
     let text = "time,value\n30,3\n10,1\n,9\n30,4\n20,\n40,5\n".replace("0,", "00000000,");
     let run = Run::new(&[("a.csv", &text)]);
