@@ -163,7 +163,7 @@ impl Fleet {
         answers.into_iter().map(|answer| answer.recv().map_err(|_| Unavailable::Stopping)).collect()
     }
 
-    /// Series that satisfy all matchers, with their samples in `(after, until]`. Blocks.
+    /// Series that satisfy all matchers, sorted by labels, with their samples in `(after, until]`. Blocks.
     ///
     /// # Errors
     /// The daemon is stopping.
@@ -176,7 +176,9 @@ impl Fleet {
     ) -> Result<Vec<(Labels, Vec<Sample>)>, Unavailable> {
         let (tenant, matchers) = (tenant.clone(), matchers.to_vec());
         let answers = self.ask(move |shard| shard.select(&tenant, &matchers, after, until))?;
-        Ok(answers.into_iter().flatten().collect())
+        let mut series: Vec<(Labels, Vec<Sample>)> = answers.into_iter().flatten().collect();
+        series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(series)
     }
 
     /// Label sets of the series that satisfy one of the selectors and have a sample in `(after, until]`; no selector

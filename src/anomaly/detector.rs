@@ -2,7 +2,7 @@
 //!
 //! Five features say in which way a value is odd: range novelty `R`, residual against the daily profile `s`, the same
 //! smoothed `q`, difference to the value before `d`, and window novelty `w`. Each is turned into `u = -log10 p` by its
-//! own [`Tail`](super::Tail). `R + s + q` make events, `s + d + w` make the state. Everything is O(1) a sample and
+//! own [`Tail`]. `R + s + q` make events, `s + d + w` make the state. Everything is O(1) a sample and
 //! judged before it is learnt; what is learnt is clipped at four deviations, so that an incident does not teach
 //! itself as normal.
 

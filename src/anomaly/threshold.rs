@@ -41,17 +41,23 @@ pub fn forest_weight(score: f32) -> f32 {
     (4.0 * score * score).clamp(0.4, 1.5)
 }
 
-/// Evidence on which a finding about a series may rest, given the threshold of its score and its age in ms.
+/// Evidence on which a finding about a series may rest, given the threshold of its score, its age in ms and the number of
+/// samples that it was learnt from.
 ///
 /// The rarities in the evidence come from one deviation and are far from independent, so that a finding needs 1.75 times
-/// the threshold, but less than three features can give. Before a series has seen a whole day nearly all they can give.
+/// the threshold, but less than three features can give. Before a series has seen a whole day it needs nearly all that
+/// they can give: a feature never seen so far out is about `log10(samples) + 1.2` rare.
 #[must_use]
-pub fn finding_evidence(threshold: f32, age_ms: i64) -> f32 {
+pub fn finding_evidence(threshold: f32, age_ms: i64, samples: u32) -> f32 {
     const FACTOR: f32 = 1.75;
     const MAX: f32 = 2.7 * CAP;
-    const YOUNG: f32 = 2.9 * CAP;
     const DAY_MS: i64 = 86_400_000;
-    if age_ms < DAY_MS { YOUNG } else { (FACTOR * threshold).min(MAX) }
+    if age_ms < DAY_MS {
+        let attainable = ((samples as f32 + 50.0).log10() + 1.2).min(CAP);
+        2.9 * attainable
+    } else {
+        (FACTOR * threshold).min(MAX)
+    }
 }
 
 /// What a sample did to an episode.
@@ -174,10 +180,12 @@ mod tests {
 
     #[test]
     fn a_finding_needs_more_than_the_score_and_a_young_series_still_more() {
-        assert!(finding_evidence(7.0, 90_000_000) > 7.0);
-        assert!(finding_evidence(7.0, 0) > finding_evidence(7.0, 90_000_000));
-        assert!(finding_evidence(20.0, 90_000_000) < 3.0 * CAP, "three features can reach it");
-        assert!(finding_evidence(20.0, 0) < 3.0 * CAP);
+        let (young, old) = (0, 90_000_000);
+        assert!(finding_evidence(7.0, old, 10_000) > 7.0);
+        assert!(finding_evidence(7.0, young, 10_000) > finding_evidence(7.0, old, 10_000));
+        assert!(finding_evidence(7.0, young, 300) < finding_evidence(7.0, young, 3_000));
+        assert!(finding_evidence(20.0, old, 10_000) < 3.0 * CAP, "three features can reach it");
+        assert!(finding_evidence(20.0, young, 100_000) < 3.0 * CAP);
         assert_eq!(forest_weight(0.5), 1.0);
     }
 

@@ -2,8 +2,8 @@
 //!
 //! [`Config`] is made of a section for each stage; code receives the section it needs, never the whole file or the
 //! environment. A section is declared once, by the `section!` macro: the doc comment of a key is the manual, its
-//! default stands beside it, and both are what `vigie config reference` prints ([`reference`]). Loading is in
-//! [`load`]: `${NAME}` references, unknown keys with a suggestion and their line, then the checks that relate values.
+//! default stands beside it, and both are what `vigie config reference` prints ([`mod@reference`]). Loading is in
+//! [`load()`]: `${NAME}` references, unknown keys with a suggestion and their line, then the checks that relate values.
 
 #[macro_use]
 mod section;

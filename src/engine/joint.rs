@@ -104,7 +104,7 @@ impl Tenant {
         let state = &mut workload.state;
         if state.detector.is_none() {
             // The first move of a metric that stood still says nothing about how it goes with the others.
-            let seed = context.options.seed ^ workload.key.0;
+            let seed = context.options.seed;
             let params = WorkloadParams { seed, judge_still_metrics: false, ..WorkloadParams::default() };
             state.detector = WorkloadDetector::new(workload.members.len(), params).ok().map(Box::new);
         }

@@ -282,7 +282,7 @@ impl Tenant {
         };
         let score = judged.state.max(state.held) / pace.series_threshold;
         let is_event = judged.event >= EVENT && !in_wake(sample.at);
-        let enough = anomaly::finding_evidence(pace.series_threshold, sample.at - born);
+        let enough = anomaly::finding_evidence(pace.series_threshold, sample.at - born, detector.samples());
         let far = (value - judged.expected).abs() >= context.options.min_relative_deviation * judged.expected.abs();
         let evidence = Evidence {
             at: sample.at,

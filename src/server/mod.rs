@@ -1,6 +1,6 @@
 //! The daemon's HTTP surface, and the life of the daemon around it.
 //!
-//! [`router`] is the table of contents. Handlers are thin: they read a request, ask the engine or the PromQL evaluator
+//! [`router()`] is the table of contents. Handlers are thin: they read a request, ask the engine or the PromQL evaluator
 //! once, and write the answer. Questions that block go to threads of their own ([`App::ask`]), limits are permits
 //! and layers. [`Daemon`] binds, restores, serves, and on the way out drains and saves, in this order.
 

@@ -1,7 +1,7 @@
 //! What vigie says about itself at `/metrics`.
 //!
 //! Counters of the shell live here. What the engine knows is asked for at each scrape and written after them
-//! ([`engine_metrics`](super::engine_metrics)), so that the sample path counts without touching anything shared.
+//! ([`engine_metrics`]), so that the sample path counts without touching anything shared.
 //! No label has a value that a sender chooses.
 
 use std::{fmt, time::Instant};

@@ -144,11 +144,11 @@ async fn what_was_written_is_there_to_ask_for() {
 impl Story {
     /// Sends an hour of a gauge that moves gently and leaves its range at the end.
     async fn write_a_jump(&self) {
-        const SCRAPES: i64 = 240;
+        const SCRAPES: i64 = 420;
         for from in (0..SCRAPES).step_by(20) {
             let value = |n: i64| {
                 let wave = (n as f64 * 0.7).sin() + 0.3 * (n as f64 * 2.3).cos();
-                50.0 + wave + if n >= SCRAPES - 2 { 400.0 } else { 0.0 }
+                50.0 + wave + if n >= SCRAPES - 5 { 400.0 } else { 0.0 }
             };
             let sample = |n| Sample { at: NOW - (SCRAPES - 1 - n) * 15_000, value: value(n) };
             let mut encoder = Encoder::new(Protocol::V1);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it takes for granted fails")]
 
 mod bad_input;
+mod determinism;
 mod prometheus;
 mod promql;
 mod restart;

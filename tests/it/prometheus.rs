@@ -23,8 +23,8 @@ use crate::wire::now_ms;
 
 /// Longest wait for something that takes some scrapes of a second each.
 const SOON: Duration = Duration::from_secs(30);
-/// Scrapes after which a detector has its first verdicts behind it, and for how many more nothing may be raised.
-const QUIET_FROM: usize = 110;
+/// Scrapes after which findings may be raised, and for how many more nothing may be.
+const QUIET_FROM: usize = 310;
 const QUIET_FOR: usize = 40;
 /// Seconds of the burst during which the rest has to stay quiet.
 const BURST_FOR: i64 = 6;
@@ -180,7 +180,7 @@ impl Stack {
     fn wait_for_scrapes(&self, count: usize) {
         for job in ["node_v1", "node_v2", "node_vmagent"] {
             wait_for(&format!("{count} scrapes of {job}"), SOON + Duration::from_secs(count as u64), || {
-                let found = query(&self.vigie.url(""), &format!("up{{job=\"{job}\"}}[5m]"));
+                let found = query(&self.vigie.url(""), &format!("up{{job=\"{job}\"}}[15m]"));
                 found.first().is_some_and(|series| series.samples.len() >= count).then_some(())
             });
         }

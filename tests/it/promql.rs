@@ -13,7 +13,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{Process, free_port, peers};
+use crate::support::{Process, Vigie, free_port, peers};
 use crate::wire::{self, Version, request, snappy};
 use ask::{Api, Ask, Difference, Evaluator, Question};
 use cases::Case;
@@ -75,25 +75,25 @@ impl Prometheus {
         process.wait_until_answers(&format!("{base}/-/ready"));
         Self { _process: process, base }
     }
+}
 
-    /// Sends series in slices of time, because what is an hour older than the newest sample is refused.
-    fn write(&self, series: &[vigie::promql::Series]) {
-        const SLICE_MS: i64 = 600_000;
-        let last = series.iter().flat_map(|one| one.samples.last()).map(|sample| sample.at).max().unwrap();
-        for from in (data::START_MS..=last).step_by(SLICE_MS as usize) {
-            let slice = |one: &vigie::promql::Series| {
-                let samples = one.samples.iter().filter(|sample| (from..from + SLICE_MS).contains(&sample.at));
-                let labels = one.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-                wire::Series { labels: labels.collect(), samples: samples.map(|s| (s.at, s.value)).collect() }
-            };
-            let slices: Vec<_> = series.iter().map(slice).filter(|one| !one.samples.is_empty()).collect();
-            let sent = ureq::post(format!("{}/api/v1/write", self.base))
-                .header("X-Prometheus-Remote-Write-Version", Version::V1.number())
-                .header("Content-Type", Version::V1.content_type())
-                .header("Content-Encoding", "snappy")
-                .send(&snappy(&request(Version::V1, &slices).0));
-            assert!(sent.unwrap().status().is_success());
-        }
+/// Sends series in slices of time, because what is an hour older than the newest sample is refused.
+fn write(base: &str, series: &[vigie::promql::Series]) {
+    const SLICE_MS: i64 = 600_000;
+    let last = series.iter().flat_map(|one| one.samples.last()).map(|sample| sample.at).max().unwrap();
+    for from in (data::START_MS..=last).step_by(SLICE_MS as usize) {
+        let slice = |one: &vigie::promql::Series| {
+            let samples = one.samples.iter().filter(|sample| (from..from + SLICE_MS).contains(&sample.at));
+            let labels = one.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            wire::Series { labels: labels.collect(), samples: samples.map(|s| (s.at, s.value)).collect() }
+        };
+        let slices: Vec<_> = series.iter().map(slice).filter(|one| !one.samples.is_empty()).collect();
+        let sent = ureq::post(format!("{base}/api/v1/write"))
+            .header("X-Prometheus-Remote-Write-Version", Version::V1.number())
+            .header("Content-Type", Version::V1.content_type())
+            .header("Content-Encoding", "snappy")
+            .send(&snappy(&request(Version::V1, &slices).0));
+        assert!(sent.unwrap().status().is_success());
     }
 }
 
@@ -102,8 +102,12 @@ fn answers_are_those_of_prometheus() {
     let Some(programs) = peers("answers_are_those_of_prometheus") else { return };
     let folder = TempDir::new().unwrap();
     let prometheus = Prometheus::start(&programs, folder.path());
-    prometheus.write(&data::series());
+    write(&prometheus.base, &data::series());
     same_answers(&Evaluator::new(data::series()), &Api(prometheus.base.clone()));
+    let vigie = Vigie::start();
+    write(&vigie.url(""), &data::series());
+    same_answers(&Api(vigie.url("")), &Api(prometheus.base.clone()));
+    vigie.stop();
 }
 
 #[test]

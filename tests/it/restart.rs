@@ -3,9 +3,9 @@
 use crate::support::{Found, Vigie, query_at};
 use crate::wire::{Series, Version, now_ms};
 
-/// The detector counts samples and not minutes, so an hour of history can be sent at once.
+/// The detector counts samples and not minutes, so its history can be sent at once.
 const STEP: i64 = 15_000;
-const SCRAPES: i64 = 240;
+const SCRAPES: i64 = 420;
 const QUIET: i64 = 6;
 
 /// Three gauges of one service. Between `from` and `to` (in scrapes) they move gently; during the last

@@ -203,7 +203,7 @@ impl Vigie {
 }
 
 /// Returns the binary under test: the one cargo built for this test, or another (a release) named by `VIGIE_BIN`.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("VIGIE_BIN").map_or_else(|| env!("CARGO_BIN_EXE_vigie").into(), PathBuf::from)
 }
 

@@ -247,7 +247,8 @@ impl NativeHistogram {
             None if upper <= 0.0 => return Some(upper),
             None => 0.0,
         };
-        Some(lower + (upper - lower) * fraction)
+        // Rounding must not carry a value beyond its bucket.
+        Some((lower + (upper - lower) * fraction).max(lower).min(upper))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Prometheus remote write 1.0 and 2.0.
 //!
-//! The way of a request: [`negotiate`] its headers, [`decompress`] its body, [`WriteRequest::decode`] it, then look at
+//! The way of a request: [`negotiate()`] its headers, [`decompress`] its body, [`WriteRequest::decode`] it, then look at
 //! the series it located through [`WriteRequest::view`].
 //!
 //! Decoding is one walk over the bytes. It computes the [`Identity`](crate::signal::Identity) of each series and

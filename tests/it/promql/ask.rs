@@ -186,8 +186,13 @@ fn is_close(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs())
 }
 
+/// The note without the place in the query that Prometheus adds: `(1:5)`.
 fn without_position(note: &str) -> String {
-    note.rsplit_once(" (").map_or(note, |(text, _)| text).to_owned()
+    let is_position = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    match note.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")) {
+        Some((text, place)) if is_position(place) => text.to_owned(),
+        _ => note.to_owned(),
+    }
 }
 
 fn arranged(notes: impl Iterator<Item = String>) -> Vec<String> {

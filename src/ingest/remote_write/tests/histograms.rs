@@ -249,6 +249,20 @@ fn quantiles_pass_through_zero() {
     is_close(zeros.quantile(0.9), 0.0);
 }
 
+/// Found by fuzzing: interpolation rounded beyond the bucket, and a higher quantile came out lower.
+#[test]
+fn rounding_carries_no_quantile_beyond_its_bucket() {
+    let histogram = NativeHistogram {
+        count: 3.0,
+        positive: buckets(&[(0, 0.5), (1, 1.0), (2, 1.0)]),
+        bounds: Arc::from([-4.0, 2.000_000_000_027_966_5]),
+        ..custom()
+    };
+    let quantiles: Vec<f64> = (0..=100).filter_map(|q| histogram.quantile(f64::from(q) / 100.0)).collect();
+    assert_eq!(quantiles.len(), 101);
+    assert!(quantiles.is_sorted(), "{quantiles:?}");
+}
+
 #[test]
 fn quantiles_of_custom_buckets_go_straight() {
     let custom = custom();
