@@ -127,8 +127,14 @@ fn accepts(matchers: &[Matcher], labels: &Labels) -> bool {
     matchers.iter().all(|m| m.accepts(labels.get(&m.name).unwrap_or_default()))
 }
 
+/// Whether a selector asks for an answer of this name. One that says nothing positive of the name wants samples as they
+/// were received, so that `sum(m{…})` and `{job="x"}` mean what they mean to Prometheus; no matcher at all asks for
+/// everything there is.
 fn name_passes(matchers: &[Matcher], name: &str) -> bool {
-    matchers.iter().filter(|m| m.name == METRIC_NAME).all(|m| m.accepts(name))
+    let is_positive =
+        |m: &Matcher| m.name == METRIC_NAME && matches!(m.condition, Condition::Equal(_) | Condition::Matches(_));
+    let is_asked = matchers.is_empty() || matchers.iter().any(is_positive);
+    is_asked && matchers.iter().filter(|m| m.name == METRIC_NAME).all(|m| m.accepts(name))
 }
 
 /// The matchers of an answer as far as they can be asked of its source.

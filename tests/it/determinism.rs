@@ -54,6 +54,7 @@ fn served(start: i64, columns: usize, file: &str, question: &str) -> BTreeMap<i6
     let vigie = Vigie::start();
     for row in 0..ROWS {
         let at = start + row * STEP;
+        // The labels that a replay gives a file's series.
         let labels = [("instance", file), ("job", "backtest")];
         let series: Vec<Series> =
             (0..columns).map(|c| Series::new(&format!("m{c}"), &labels, &[(at, value(row, c))])).collect();
@@ -75,7 +76,7 @@ fn check(columns: usize, name: &str, question: &str) {
     assert_eq!(first, backtest(&input, &dir.path().join("second")), "two replays");
 
     let replayed = column(&first, "score");
-    let live = served(start, columns, name, question);
+    let live = served(start, columns, name.trim_end_matches(".csv"), question);
     assert!(live.len() > 400, "{} scores in the window", live.len());
     let highest = live.values().copied().fold(0.0, f32::max);
     assert!(highest > 1.0, "the fault passes the threshold, not {highest}");

@@ -74,8 +74,8 @@ fn a_clean_stop_keeps_windows_scores_and_knowledge() {
     let scores = query_at(&vigie.url(""), "vigie_anomaly_score{metric=\"shop_queue_length\"}", later);
     assert_eq!(scores.len(), 3, "scores of the first samples after the restart: {scores:?}");
     assert!(!anomalous(&vigie, later).iter().any(|queue| queue != "climbing"), "a restart is no anomaly");
-    // What came late is refused as before: the order of samples is remembered too.
-    let answer = vigie.write(Version::V1, &scrapes(start, 3, 4, 0));
+    // What is told anew is refused as before: the samples of long ago are remembered too.
+    let answer = vigie.write(Version::V1, &scrapes(start, 3, 4, 1));
     assert_eq!(answer.status, 400, "{}", answer.body);
     vigie.stop();
 }
