@@ -160,7 +160,7 @@ impl Detector {
     }
 
     /// Judges a finite value, then learns it. `weigh` gives the factor of the forest for the row of rarities; it is
-    /// asked only when one of them is above 0.
+    /// asked only when there is evidence to weigh, with most series one sample in ten or fewer.
     pub fn observe(
         &mut self,
         cadence: &Cadence,
@@ -181,9 +181,9 @@ impl Detector {
         let features = self.features(&unit, value, residual, difference);
         let rarity = self.rarity(&features);
         let young = self.n < WARM;
-        let weight_of_forest = if rarity.iter().any(|u| *u > 0.0) { weigh(&rarity) } else { 1.0 };
         let capped = |k: usize| rarity[k].min(CAP);
-        let evidence = (capped(RANGE) + capped(RESIDUAL) + capped(SMOOTHED)) * weight_of_forest;
+        let sum = capped(RANGE) + capped(RESIDUAL) + capped(SMOOTHED);
+        let evidence = if sum > 0.0 { sum * weigh(&rarity) } else { 0.0 };
         let event = self.records.observe(self.n, evidence);
         self.hold_state(capped(RESIDUAL) + capped(DIFFERENCE) + capped(WINDOW));
         let half_width = if young { f64::NAN } else { f64::from(self.band) * unit.residual };

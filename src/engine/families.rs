@@ -1,6 +1,6 @@
 //! Isolation forests shared by all series of a metric.
 //!
-//! Rows are the rarities of a sample's features, taken where at least one is above 0. Each shard keeps, per metric, the
+//! Rows are the rarities of a sample's features, taken where there is evidence to weigh. Each shard keeps, per metric, the
 //! rows with the lowest priorities, and priorities are a function of series, time and seed alone: the union over shards
 //! does not depend on how series were sharded. Forests are trained between *turns*, moments of event time that reach
 //! every shard at the same place of the input, and are swapped whole at the next turn.

@@ -271,7 +271,7 @@ impl Tenant {
         let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
             forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)))
         });
-        if judged.rarity.iter().any(|u| *u > 0.0) {
+        if judged.evidence > 0.0 {
             let reservoir = self.reservoirs.entry(series.metric).or_default();
             reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
         }
