@@ -252,7 +252,21 @@ impl FleetThreads {
     }
 }
 
+/// Ends the process when the thread that holds it panics. Its state is lost then, and a daemon that answers for the rest
+/// as if nothing had happened would acknowledge what it cannot keep: a supervisor starts it anew from the last snapshot.
+struct Vital(&'static str);
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(thread = self.0, "a thread of the engine failed, vigie ends");
+            std::process::abort();
+        }
+    }
+}
+
 fn run_shard(mut shard: Shard, messages: &Receiver<Message>) -> Part {
+    let _vital = Vital("shard");
     for message in messages {
         match message {
             Message::Write { tenant, body, places, received, gather } => {
@@ -288,6 +302,7 @@ fn run_router(
     requests: &Receiver<Request>,
     shards: &[Sender<Message>],
 ) -> (Router, Trainer) {
+    let _vital = Vital("router");
     let mut trainer = Training::Idle(trainer);
     for request in requests {
         for _ in 0..router.turns_before(&request.tenant, &request.body, request.received) {
@@ -331,6 +346,7 @@ impl Training {
         }
         drop(reply);
         let train = move || {
+            let _vital = Vital("training");
             // In any order: what is learnt does not depend on it.
             trainer.absorb(answers.into_iter().collect());
             trainer

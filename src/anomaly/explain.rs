@@ -143,22 +143,11 @@ fn one_in(u: f32) -> String {
     if u >= 6.0 { "less than once in a million samples".to_owned() } else { format!("about 1 sample in {}", number(n)) }
 }
 
-/// Event time as `2026-01-31 12:34:56 UTC`.
+/// Event time as `2026-01-31 12:34:56 UTC`; in milliseconds where no calendar reaches.
 #[must_use]
 pub fn clock(at: TimestampMs) -> String {
-    let seconds = at.div_euclid(1_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Civil date from days: H. Hinnant, "chrono-compatible low-level date algorithms".
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    let civil = chrono::DateTime::from_timestamp_millis(at);
+    civil.map_or_else(|| format!("{at} ms"), |civil| civil.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 #[cfg(test)]

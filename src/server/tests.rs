@@ -148,7 +148,7 @@ impl Story {
         for from in (0..SCRAPES).step_by(20) {
             let value = |n: i64| {
                 let wave = (n as f64 * 0.7).sin() + 0.3 * (n as f64 * 2.3).cos();
-                50.0 + wave + if n >= SCRAPES - 5 { 400.0 } else { 0.0 }
+                50.0 + wave + 400.0 * (n - SCRAPES + 6).max(0) as f64
             };
             let sample = |n| Sample { at: NOW - (SCRAPES - 1 - n) * 15_000, value: value(n) };
             let mut encoder = Encoder::new(Protocol::V1);
