@@ -25,7 +25,8 @@ fn series() -> Vec<Labels> {
         let values = [
             (
                 "__name__",
-                format!("{metric}_{}", i % 50).replace("_total_", "_") + if i % 2 == 0 { "_total" } else { "" },
+                format!("{metric}_{}", i % 50).replace("_total_", "_")
+                    + if i.is_multiple_of(2) { "_total" } else { "" },
             ),
             ("cluster", "production-eu-1".to_owned()),
             ("container", "server".to_owned()),
