@@ -147,7 +147,7 @@ fn open(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
 
 fn table(findings: &[Finding], now: TimestampMs) -> Markup {
     html! {
-        table {
+        table.findings {
             thead { tr { th scope="col" { "what" } th scope="col" { "when" } th scope="col" { "highest score" } } }
             tbody {
                 @for finding in findings {

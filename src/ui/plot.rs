@@ -39,7 +39,7 @@ const BOTTOM: f64 = 20.0;
 /// Between the two panels.
 const BETWEEN: f64 = 10.0;
 /// Average width of a character at font size 11; only decides where a long title is cut.
-const CHARACTER: f64 = 6.2;
+const CHARACTER: f64 = 7.2;
 /// Above this many thresholds a score is drawn at the top of its panel: what matters there is the crossing.
 const SCORE_TOP: f64 = 5.0;
 
