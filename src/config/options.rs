@@ -84,9 +84,9 @@ section! {
         score_names: ScoreNames = ScoreNames::Vigie,
         /// How many findings chance alone may raise, per series and week; the threshold follows from it. 0.001 is about
         /// one a week where 1,000 series are watched. Less is quieter and later.
-        false_alarms_per_series_week: f32 = 0.001,
+        false_alarms_per_series_week: f64 = 0.001,
         /// The same for findings about whole workloads, per workload and week.
-        false_alarms_per_workload_week: f32 = 0.1,
+        false_alarms_per_workload_week: f64 = 0.1,
         /// Least deviation from the expected value that is worth a finding, as a share of the expected value: 0.1 is 10 %.
         min_relative_deviation: f64 = 0.1,
         /// Resolved findings kept per tenant and shard; the oldest are forgotten first.

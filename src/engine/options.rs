@@ -16,9 +16,9 @@ pub struct Options {
     /// Most series of one tenant, over all shards.
     pub series_per_tenant: usize,
     /// Findings that chance may raise, per series and week.
-    pub false_alarms_per_series_week: f32,
+    pub false_alarms_per_series_week: f64,
     /// Findings that chance may raise, per workload and week.
-    pub false_alarms_per_workload_week: f32,
+    pub false_alarms_per_workload_week: f64,
     /// Least deviation from the expected value that is worth a finding, as a share of the expected value.
     pub min_relative_deviation: f64,
     /// Closed findings kept per tenant and shard.

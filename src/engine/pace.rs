@@ -33,8 +33,8 @@ impl Paces {
         }
         *self.known.entry(step).or_insert_with(|| Pace {
             cadence: Cadence::of(step),
-            series_threshold: threshold(step, options.false_alarms_per_series_week),
-            workload_threshold: threshold(step, options.false_alarms_per_workload_week).min(RAREST),
+            series_threshold: threshold(step, options.false_alarms_per_series_week as f32),
+            workload_threshold: threshold(step, options.false_alarms_per_workload_week as f32).min(RAREST),
         })
     }
 }
