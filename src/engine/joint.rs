@@ -8,7 +8,6 @@ use super::{
     Scored,
     findings::Subject,
     pace::Pace,
-    state::Workload,
     tenant::{Context, Tenant},
 };
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
-    signal::{Finding, FindingKind, FindingStatus, Sample, TimestampMs},
+    signal::{Finding, FindingKind, Sample, TimestampMs},
 };
 
 /// Metrics that represent a workload.
@@ -156,7 +155,10 @@ impl Tenant {
                 self.findings.resolve(Subject::Workload(place), at, context.options.findings_kept);
             }
             Transition::Raised => {
-                let finding = blank_finding(workload, self.id.clone(), self.generation, at);
+                let (labels, key) = (workload.state.labels.clone(), workload.key.0);
+                let since = workload.state.episode.since();
+                let finding = self.blank_finding(FindingKind::Workload, labels, key, since, at);
+                let finding = Finding { expected: 1.0, ..finding };
                 self.findings.raise(Subject::Workload(place), finding);
             }
             Transition::None => {}
@@ -246,29 +248,5 @@ impl Tenant {
                 detector.refresh_now();
             }
         }
-    }
-}
-
-fn blank_finding(workload: &Workload, tenant: crate::signal::TenantId, model: u64, at: TimestampMs) -> Finding {
-    Finding {
-        id: format!("{:016x}", workload.key.0 ^ (at as u64).rotate_left(32) ^ (FindingKind::Workload as u64)),
-        tenant,
-        kind: FindingKind::Workload,
-        labels: workload.state.labels.clone(),
-        status: FindingStatus::Firing,
-        since: workload.state.episode.since(),
-        raised_at: at,
-        updated_at: at,
-        resolved_at: None,
-        score: 0.0,
-        peak_score: 0.0,
-        seen: 0.0,
-        expected: 1.0,
-        lower: 0.0,
-        upper: 0.0,
-        is_rate: false,
-        drivers: Vec::new(),
-        model,
-        sentence: String::new(),
     }
 }

@@ -331,7 +331,14 @@ impl Tenant {
             Transition::Resolved => self.findings.resolve(subject, at, options.findings_kept),
             Transition::Raised => {
                 let labels = resolve(&self.interner, &series.labels);
-                let finding = self.blank_finding(FindingKind::Series, labels, series.key.0 as u64, series, at);
+                let finding = self.blank_finding(
+                    FindingKind::Series,
+                    labels,
+                    series.key.0 as u64,
+                    series.state.episode.since(),
+                    at,
+                );
+                let finding = Finding { is_rate: series.state.meaning.is_counter(), ..finding };
                 self.findings.raise(subject, finding);
             }
             Transition::None => {}
@@ -360,14 +367,22 @@ impl Tenant {
         }
     }
 
-    fn blank_finding(&self, kind: FindingKind, labels: Labels, key: u64, series: &Series, at: TimestampMs) -> Finding {
+    /// A finding raised at `at` of which nothing is told yet; `key` identifies what it is about.
+    pub(super) fn blank_finding(
+        &self,
+        kind: FindingKind,
+        labels: Labels,
+        key: u64,
+        since: TimestampMs,
+        at: TimestampMs,
+    ) -> Finding {
         Finding {
             id: format!("{:016x}", key ^ (at as u64).rotate_left(32) ^ (kind as u64)),
             tenant: self.id.clone(),
             kind,
             labels,
             status: FindingStatus::Firing,
-            since: series.state.episode.since(),
+            since,
             raised_at: at,
             updated_at: at,
             resolved_at: None,
@@ -377,7 +392,7 @@ impl Tenant {
             expected: 0.0,
             lower: 0.0,
             upper: 0.0,
-            is_rate: series.state.meaning.is_counter(),
+            is_rate: false,
             drivers: Vec::new(),
             model: self.generation,
             sentence: String::new(),
