@@ -16,7 +16,7 @@ use crate::{
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
-    signal::{Finding, FindingKind, Sample, TimestampMs},
+    signal::{Finding, FindingScope, Kind, Sample, TimestampMs},
 };
 
 /// Metrics that represent a workload.
@@ -157,7 +157,7 @@ impl Tenant {
             Transition::Raised => {
                 let (labels, key) = (workload.state.labels.clone(), workload.key.0);
                 let since = workload.state.episode.since();
-                let finding = self.blank_finding(FindingKind::Workload, labels, key, since, at);
+                let finding = self.blank_finding((FindingScope::Workload, Kind::Relation), labels, key, since, at);
                 let finding = Finding { expected: 1.0, ..finding };
                 self.findings.raise(Subject::Workload(place), finding);
             }

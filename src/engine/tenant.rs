@@ -15,7 +15,7 @@ use crate::{
     anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, SETTLED, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
-        Finding, FindingKind, FindingStatus, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
+        Companions, Finding, FindingScope, FindingStatus, Identity, Kind, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
         is_stale,
     },
 };
@@ -332,7 +332,7 @@ impl Tenant {
             Transition::Raised => {
                 let labels = resolve(&self.interner, &series.labels);
                 let finding = self.blank_finding(
-                    FindingKind::Series,
+                    (FindingScope::Series, Kind::Spike),
                     labels,
                     series.key.0 as u64,
                     series.state.episode.since(),
@@ -370,15 +370,16 @@ impl Tenant {
     /// A finding raised at `at` of which nothing is told yet; `key` identifies what it is about.
     pub(super) fn blank_finding(
         &self,
-        kind: FindingKind,
+        (scope, kind): (FindingScope, Kind),
         labels: Labels,
         key: u64,
         since: TimestampMs,
         at: TimestampMs,
     ) -> Finding {
         Finding {
-            id: format!("{:016x}", key ^ (at as u64).rotate_left(32) ^ (kind as u64)),
+            id: format!("{:016x}", key ^ (at as u64).rotate_left(32) ^ (scope as u64)),
             tenant: self.id.clone(),
+            scope,
             kind,
             labels,
             status: FindingStatus::Firing,
@@ -394,6 +395,9 @@ impl Tenant {
             upper: 0.0,
             is_rate: false,
             drivers: Vec::new(),
+            siblings: None,
+            companions: Companions::default(),
+            feedback: None,
             model: self.generation,
             sentence: String::new(),
         }

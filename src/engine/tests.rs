@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     ingest::remote_write::{Encoder, Limits, Protocol},
-    signal::{FindingKind, is_stale, stale_nan},
+    signal::{FindingScope, is_stale, stale_nan},
 };
 
 const STEP: TimestampMs = 15_000;
@@ -94,7 +94,7 @@ fn a_fault_is_found_said_in_words_and_resolved() {
     let findings = run.findings();
     let cpu = findings.iter().find(|f| f.labels.metric() == "cpu").expect("the broken metric is found");
     assert_eq!(cpu.labels.get("instance"), Some("host-1"));
-    assert_eq!((cpu.status, cpu.kind), (FindingStatus::Firing, FindingKind::Series));
+    assert_eq!((cpu.status, cpu.scope), (FindingStatus::Firing, FindingScope::Series));
     assert_eq!(cpu.since, at(1_500));
     assert!(cpu.raised_at <= at(1_503), "raised {} samples late", (cpu.raised_at - at(1_500)) / STEP);
     assert!(cpu.seen > 400.0 && cpu.upper < 100.0 && cpu.score > 1.0);
@@ -264,7 +264,7 @@ fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
         run.write(i, &rows);
     }
     let findings = run.findings();
-    let joint = findings.iter().find(|f| f.kind == FindingKind::Workload).expect("found");
+    let joint = findings.iter().find(|f| f.scope == FindingScope::Workload).expect("found");
     assert!(joint.since >= at(2_500), "{}", joint.sentence);
     assert!(joint.sentence.starts_with("The 5 metrics of {instance=\"pod\",job=\"shop\"} stopped moving together"));
     let score =

@@ -12,13 +12,14 @@ use super::{
     prometheus::{ApiError, ErrorType, Parameters},
     tenant::Tenant,
 };
-use crate::signal::{Driver, Finding, FindingKind, FindingStatus, Labels};
+use crate::signal::{Driver, Finding, FindingScope, FindingStatus, Kind, Labels};
 
 /// A finding as the API shows it: every field in every row, times in RFC 3339.
 #[derive(Debug, Serialize)]
 pub(super) struct FindingView {
     id: String,
-    kind: FindingKind,
+    scope: FindingScope,
+    kind: Kind,
     status: FindingStatus,
     sentence: String,
     /// Where a person sees it drawn; a path of this server when it was not told its external URL.
@@ -55,6 +56,7 @@ impl FindingView {
         Self {
             url: format!("{base}/findings/{}", finding.id),
             id: finding.id,
+            scope: finding.scope,
             kind: finding.kind,
             status: finding.status,
             sentence: finding.sentence,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, TenantId, TimestampMs};
+use super::{Feedback, Labels, TenantId, TimestampMs};
 
 /// One episode of abnormal behaviour.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -11,8 +11,10 @@ pub struct Finding {
     pub id: String,
     /// Whose series it is about.
     pub tenant: TenantId,
-    /// A single series or a workload.
-    pub kind: FindingKind,
+    /// What it is about: a series, a workload or a group of siblings.
+    pub scope: FindingScope,
+    /// What happened; may become clearer while it goes on.
+    pub kind: Kind,
     /// The series' labels; for a workload the labels that name it.
     pub labels: Labels,
     /// Whether it is still going on.
@@ -41,6 +43,12 @@ pub struct Finding {
     pub is_rate: bool,
     /// What drove the score, strongest first.
     pub drivers: Vec<Driver>,
+    /// How the siblings behave: series that differ only in instance or pod. `None` where there are none.
+    pub siblings: Option<Siblings>,
+    /// What else left its normal at the same time.
+    pub companions: Companions,
+    /// What a person said of it.
+    pub feedback: Option<Feedback>,
     /// Generation of the isolation forest that took part; 0 when none was trained yet.
     pub model: u64,
     /// All of it in one plain sentence.
@@ -50,11 +58,104 @@ pub struct Finding {
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FindingKind {
-    /// One series left its own past.
+pub enum FindingScope {
+    /// One series.
     Series,
-    /// The metrics of one workload stopped moving together as they used to.
+    /// All metrics of one workload.
     Workload,
+    /// Series that differ only in instance or pod.
+    Group,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Values left their band for a short time.
+    Spike,
+    /// Values moved to another level and stayed.
+    LevelShift,
+    /// Values keep moving one way, over hours or days.
+    Trend,
+    /// Values scatter much more, or much less, than they used to.
+    Variance,
+    /// The daily rhythm is gone.
+    LostSeason,
+    /// No member of a group is left.
+    Absence,
+    /// One series left the siblings that it used to go with.
+    PeerDiffers,
+    /// Values that always changed stand still.
+    Flatline,
+    /// The metrics of a workload no longer move together as they used to.
+    Relation,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Spike,
+        Self::LevelShift,
+        Self::Trend,
+        Self::Variance,
+        Self::LostSeason,
+        Self::Absence,
+        Self::PeerDiffers,
+        Self::Flatline,
+        Self::Relation,
+    ];
+
+    /// The kind in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spike => "spike",
+            Self::LevelShift => "level shift",
+            Self::Trend => "trend",
+            Self::Variance => "variance change",
+            Self::LostSeason => "lost season",
+            Self::Absence => "absence",
+            Self::PeerDiffers => "peer differs",
+            Self::Flatline => "flatline",
+            Self::Relation => "broken relation",
+        }
+    }
+}
+
+/// How the siblings of a series behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Siblings {
+    /// Siblings that are alive.
+    pub count: u32,
+    /// How many of them left their normal at the same time.
+    pub alike: u32,
+}
+
+/// What left its normal at the same time as a finding's subject.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Companions {
+    /// Number of series.
+    pub series: u32,
+    /// Number of other workloads that they belong to.
+    pub workloads: u32,
+    /// The strongest, at most [`Companions::SHOWN`].
+    pub strongest: Vec<Companion>,
+}
+
+impl Companions {
+    /// Most that are told of one by one.
+    pub const SHOWN: usize = 8;
+}
+
+/// Something else that left its normal at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Companion {
+    /// The series.
+    pub labels: Labels,
+    /// Its evidence, in powers of ten of rarity.
+    pub evidence: f32,
+    /// When it began.
+    pub since: TimestampMs,
 }
 
 /// Whether an episode is going on.

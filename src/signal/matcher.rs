@@ -1,9 +1,10 @@
 //! Label matchers, as in a PromQL selector.
 
 use regex::Regex;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A condition on one label. An absent label counts as the empty string.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Matcher {
     /// Label name.
     pub name: String,
@@ -22,6 +23,44 @@ pub enum Condition {
     Matches(Regex),
     /// `!~`
     NotMatches(Regex),
+}
+
+impl Condition {
+    /// The operator, and what stands behind it; a pattern as it was translated.
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Equal(value) => ("=", value),
+            Self::NotEqual(value) => ("!=", value),
+            Self::Matches(regex) => ("=~", regex.as_str()),
+            Self::NotMatches(regex) => ("!~", regex.as_str()),
+        }
+    }
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Serialize for Condition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.parts().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (operator, text) = <(String, String)>::deserialize(deserializer)?;
+        let regex = || Regex::new(&text).map_err(de::Error::custom);
+        match &*operator {
+            "=" => Ok(Self::Equal(text)),
+            "!=" => Ok(Self::NotEqual(text)),
+            "=~" => Ok(Self::Matches(regex()?)),
+            "!~" => Ok(Self::NotMatches(regex()?)),
+            _ => Err(de::Error::custom(format!("unknown operator {operator:?}"))),
+        }
+    }
 }
 
 impl Matcher {

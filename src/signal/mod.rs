@@ -6,12 +6,14 @@ mod finding;
 mod identity;
 mod labels;
 mod matcher;
+mod policy;
 mod sample;
 mod tenant;
 
-pub use finding::{Driver, Finding, FindingKind, FindingStatus};
+pub use finding::{Companion, Companions, Driver, Finding, FindingScope, FindingStatus, Kind, Siblings};
 pub use identity::{Identity, IdentityBuilder, SeriesKey, WorkloadKey};
 pub use labels::{Labels, METRIC_NAME};
 pub use matcher::{Condition, Matcher};
+pub use policy::{Command, Direction, Feedback, Maintenance, Rule, selects};
 pub use sample::{MetricKind, STALE_NAN_BITS, Sample, TimestampMs, is_stale, stale_nan};
 pub use tenant::{InvalidTenant, TenantId};

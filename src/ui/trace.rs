@@ -4,7 +4,7 @@ use crate::{
     engine::AnswerNames,
     fleet::{Fleet, Unavailable},
     series::rate,
-    signal::{Finding, FindingKind, Labels, METRIC_NAME, Matcher, Sample, TimestampMs},
+    signal::{Finding, FindingScope, Labels, METRIC_NAME, Matcher, Sample, TimestampMs},
     ui::plot::Plot,
 };
 
@@ -35,9 +35,11 @@ impl Trace {
         let end = finding.resolved_at.unwrap_or(finding.updated_at);
         let around = AROUND_MS.max(end - finding.since);
         let question = Question { engine, finding, from: finding.since - around, to: end + around };
-        let mut trace = match finding.kind {
-            FindingKind::Series => question.series(names)?,
-            FindingKind::Workload => question.workload()?,
+        let mut trace = match finding.scope {
+            FindingScope::Series => question.series(names)?,
+            FindingScope::Workload => question.workload()?,
+            // Nobody is left to be drawn.
+            FindingScope::Group => Self::default(),
         };
         trace.episode = (finding.since, end);
         Ok(trace)

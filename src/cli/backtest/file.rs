@@ -15,7 +15,7 @@ use super::{
     time::stamp,
     tracks::Tracks,
 };
-use crate::signal::{FindingKind, Labels, METRIC_NAME, TimestampMs};
+use crate::signal::{FindingScope, Labels, METRIC_NAME, TimestampMs};
 
 /// Rows between two reports of progress.
 const PROGRESS_ROWS: usize = 1_024;
@@ -87,7 +87,7 @@ pub(super) fn replay(
     let title = if names.len() == 1 { input.name.clone() } else { format!("{} · {}", input.name, names[column]) };
     let joint_score = (names.len() > 1 && !alone).then_some(scores.score.as_slice());
     // What was found of the other series would mark what is not to be seen here.
-    let shown = findings.iter().filter(|f| f.kind == FindingKind::Workload || f.labels.metric() == names[column]);
+    let shown = findings.iter().filter(|f| f.scope == FindingScope::Workload || f.labels.metric() == names[column]);
     let marks = marks(shown, &events);
     let svg = tracks.series.get(column).map(|track| draw(&title, &tracks, track, joint_score, &marks));
     Ok(Item {

@@ -20,7 +20,7 @@ use super::{
     time::stamp,
     tracks::Tracks,
 };
-use crate::signal::{Finding, FindingKind, Identity, Labels, METRIC_NAME, TimestampMs};
+use crate::signal::{Finding, FindingScope, Identity, Labels, METRIC_NAME, TimestampMs};
 
 /// Points that Prometheus gives of a series in one answer.
 const POINTS_MAX: i64 = 11_000;
@@ -207,7 +207,7 @@ fn series_item(
 ) -> Item {
     let name = labels.to_string();
     let findings: Vec<Finding> =
-        findings.iter().filter(|f| f.kind == FindingKind::Series && f.labels == *labels).cloned().collect();
+        findings.iter().filter(|f| f.scope == FindingScope::Series && f.labels == *labels).cloned().collect();
     let track = tracks.series.get(column);
     let mut there = values.iter().zip(&tracks.at).filter(|(value, _)| !value.is_nan()).map(|(_, at)| *at);
     let rows = there.clone().count();
@@ -226,7 +226,7 @@ fn series_item(
 
 fn workload_item(named: &Labels, workload: Workload, labels: &[Labels], tracks: &Tracks, findings: &[Finding]) -> Item {
     let findings: Vec<Finding> =
-        findings.iter().filter(|f| f.kind == FindingKind::Workload && f.labels == *named).cloned().collect();
+        findings.iter().filter(|f| f.scope == FindingScope::Workload && f.labels == *named).cloned().collect();
     let members: Vec<usize> =
         (0..labels.len()).filter(|column| Identity::workload_labels(&labels[*column]) == *named).collect();
     // As a finding names its drivers: without the labels that name the workload.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::tracks::{Track, Tracks};
 use crate::{
-    signal::{Finding, FindingKind, TimestampMs},
+    signal::{Finding, FindingScope, TimestampMs},
     ui::plot::Plot,
 };
 
@@ -92,9 +92,10 @@ pub(super) fn marks<'a>(
 pub(super) fn telling(findings: &[Finding], names: &[&str], peaks: &[f64]) -> (usize, bool) {
     let place = |name: &str| names.iter().position(|known| *known == name);
     let worst = findings.iter().max_by(|a, b| a.peak_score.total_cmp(&b.peak_score));
-    let named = worst.and_then(|finding| match finding.kind {
-        FindingKind::Series => place(finding.labels.metric()).map(|column| (column, true)),
-        FindingKind::Workload => finding.drivers.iter().find_map(|driver| place(&driver.name)).map(|c| (c, false)),
+    let named = worst.and_then(|finding| match finding.scope {
+        FindingScope::Series => place(finding.labels.metric()).map(|column| (column, true)),
+        FindingScope::Workload => finding.drivers.iter().find_map(|driver| place(&driver.name)).map(|c| (c, false)),
+        FindingScope::Group => None,
     });
     let highest = || (0..peaks.len()).max_by(|a, b| peaks[*a].total_cmp(&peaks[*b]).then(b.cmp(a))).unwrap_or(0);
     named.unwrap_or_else(|| (highest(), false))

@@ -6,7 +6,7 @@ use super::shop::{
     noise::Noise,
     services::{CART, PAYMENT, SERVICES},
 };
-use crate::signal::{Condition, FindingKind, Labels, METRIC_NAME, Matcher, TimestampMs};
+use crate::signal::{Condition, FindingScope, Labels, METRIC_NAME, Matcher, TimestampMs};
 
 /// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -233,10 +233,11 @@ impl Incident {
     ///
     /// A workload is moved when one of its series may be: only the labels that name it are looked at.
     #[must_use]
-    pub fn affects(&self, kind: FindingKind, labels: &Labels) -> bool {
-        let counts = |matcher: &&Matcher| match kind {
-            FindingKind::Series => true,
-            FindingKind::Workload => WORKLOAD_LABELS.contains(&&*matcher.name),
+    pub fn affects(&self, scope: FindingScope, labels: &Labels) -> bool {
+        let counts = |matcher: &&Matcher| match scope {
+            FindingScope::Series => true,
+            FindingScope::Workload => WORKLOAD_LABELS.contains(&&*matcher.name),
+            FindingScope::Group => labels.get(&matcher.name).is_some(),
         };
         let holds = |matcher: &Matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default());
         self.affected.iter().any(|selector| selector.iter().filter(counts).all(holds))

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{shop::Shop, verdict::Raised};
 use crate::{
     ingest::remote_write::{Encoder, Protocol},
-    signal::{FindingKind, Labels, METRIC_NAME, Sample, TimestampMs},
+    signal::{FindingScope, Labels, METRIC_NAME, Sample, TimestampMs},
 };
 
 /// Samples in a request, as many as Prometheus puts there by default.
@@ -212,7 +212,7 @@ struct FindingList {
 #[derive(Debug, Deserialize)]
 struct FindingRow {
     id: String,
-    kind: FindingKind,
+    scope: FindingScope,
     #[serde(default)]
     metric: String,
     labels: Labels,
@@ -227,7 +227,7 @@ impl FindingRow {
         let time = time.with_context(|| format!("finding {} was raised at {:?}", self.id, self.raised_at))?;
         Ok(Raised {
             id: self.id,
-            kind: self.kind,
+            scope: self.scope,
             labels: self.labels.with(METRIC_NAME, &self.metric),
             raised_at: time.timestamp_millis(),
             peak_score: self.peak_score.unwrap_or_default(),
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_finding_is_read_as_the_api_shows_it() {
-        let row = r#"{"id": "a-1", "kind": "series", "status": "firing", "metric": "up", "labels": {"pod": "x"},
+        let row = r#"{"id": "a-1", "scope": "series", "status": "firing", "metric": "up", "labels": {"pod": "x"},
             "raised_at": "2026-02-02T02:40:00Z", "peak_score": null, "sentence": "s", "drivers": []}"#;
         let row: FindingRow = serde_json::from_str(row).unwrap();
         let raised = row.raised().unwrap();
@@ -281,5 +281,5 @@ mod tests {
         assert!(row.raised().unwrap_err().to_string().contains("yesterday"));
     }
 
-    const ROW: &str = r#"{"id": "a", "kind": "workload", "labels": {}, "raised_at": "", "sentence": ""}"#;
+    const ROW: &str = r#"{"id": "a", "scope": "workload", "labels": {}, "raised_at": "", "sentence": ""}"#;
 }

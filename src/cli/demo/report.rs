@@ -165,7 +165,7 @@ mod tests {
             fault::{Fault, FaultKind, Incident},
             shop::calendar::{DAY, HOUR, MINUTE},
         },
-        signal::{FindingKind, Labels},
+        signal::{FindingScope, Labels},
     };
 
     const START: TimestampMs = 1_770_000_000_000;
@@ -176,7 +176,7 @@ mod tests {
             [fault(FaultKind::Errors, 50), fault(FaultKind::Disk, 60)].map(|fault| Incident::of(fault, "cart-5d-x", 0));
         let raised = |at: TimestampMs, pod: &str, sentence: &str| Raised {
             id: at.to_string(),
-            kind: FindingKind::Series,
+            scope: FindingScope::Series,
             labels: Labels::from_pairs([("__name__", "http_requests_total"), ("pod", pod)]),
             raised_at: START + at,
             peak_score: 2.0,

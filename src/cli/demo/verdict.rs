@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{fault::Incident, shop::calendar::DAY};
-use crate::signal::{FindingKind, Labels, TimestampMs};
+use crate::signal::{FindingScope, Labels, TimestampMs};
 
 /// A finding, as far as it is judged here.
 #[derive(Clone, Debug, Serialize)]
@@ -11,7 +11,7 @@ pub struct Raised {
     /// Identifier under which the daemon shows it.
     pub id: String,
     /// What it is about.
-    pub kind: FindingKind,
+    pub scope: FindingScope,
     /// The series, or the labels that name the workload.
     pub labels: Labels,
     /// When it was raised, event time.
@@ -67,7 +67,7 @@ impl Verdict {
         for finding in findings {
             let explains = |judged: &&mut Judged| {
                 let incident = &judged.incident;
-                incident.covers(finding.raised_at) && incident.affects(finding.kind, &finding.labels)
+                incident.covers(finding.raised_at) && incident.affects(finding.scope, &finding.labels)
             };
             // Of two faults the later one: the earlier had its time.
             let Some(fault) = faults.iter_mut().rev().find(explains) else {
@@ -118,14 +118,14 @@ mod tests {
         Incident::of(Fault { kind, start, end: start + HOUR, pick: 1 }, "cart-5d-x", 0)
     }
 
-    fn raised(at: TimestampMs, kind: FindingKind, score: f64, labels: &[(&str, &str)]) -> Raised {
+    fn raised(at: TimestampMs, scope: FindingScope, score: f64, labels: &[(&str, &str)]) -> Raised {
         let labels = Labels::from_pairs(labels.iter().copied());
         let sentence = format!("{labels} at {at}");
-        Raised { id: format!("{at}-{score}"), kind, labels, raised_at: at, peak_score: score, sentence }
+        Raised { id: format!("{at}-{score}"), scope, labels, raised_at: at, peak_score: score, sentence }
     }
 
     fn series(at: TimestampMs, score: f64, metric: &str, pod: &str) -> Raised {
-        raised(at, FindingKind::Series, score, &[("__name__", metric), ("pod", pod)])
+        raised(at, FindingScope::Series, score, &[("__name__", metric), ("pod", pod)])
     }
 
     const LATENCY: &str = "http_request_duration_seconds_sum";
@@ -164,7 +164,7 @@ mod tests {
     fn a_workload_is_explained_by_any_of_its_series() {
         let incidents = [incident(FaultKind::Disk, HOUR)];
         let workload = |labels: &[(&str, &str)]| {
-            let finding = raised(HOUR, FindingKind::Workload, 2.0, labels);
+            let finding = raised(HOUR, FindingScope::Workload, 2.0, labels);
             Verdict::of(&incidents, vec![finding], SPAN).found() == 1
         };
         assert!(workload(&[("job", "node-exporter"), ("instance", "node-3:9100")]));

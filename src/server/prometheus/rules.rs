@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::{encode::Success, error::ApiError, parameters::Parameters};
 use crate::{
     server::{app::App, clock::rfc3339, tenant::Tenant},
-    signal::{Finding, FindingKind, FindingStatus, Labels, METRIC_NAME},
+    signal::{Finding, FindingScope, FindingStatus, Labels, METRIC_NAME},
 };
 
 /// For each kind of finding the name of its alert, and a query with which the same can be asked of vigie.
-const RULES: [(FindingKind, &str, &str); 2] = [
-    (FindingKind::Series, "VigieAnomaly", "vigie_anomalous == 1"),
-    (FindingKind::Workload, "VigieWorkloadAnomaly", "vigie_workload_anomalous == 1"),
+const RULES: [(FindingScope, &str, &str); 2] = [
+    (FindingScope::Series, "VigieAnomaly", "vigie_anomalous == 1"),
+    (FindingScope::Workload, "VigieWorkloadAnomaly", "vigie_workload_anomalous == 1"),
 ];
 
 /// Unusual is not yet broken: whether it pages somebody is for the alert's routing to say.
@@ -150,9 +150,9 @@ impl Wanted {
     }
 }
 
-/// The open findings of one kind as alerts.
-fn firing(findings: &[Finding], kind: FindingKind, name: &str) -> Vec<Alert> {
-    let is_open = |finding: &&Finding| finding.kind == kind && finding.status == FindingStatus::Firing;
+/// The open findings of one scope as alerts.
+fn firing(findings: &[Finding], scope: FindingScope, name: &str) -> Vec<Alert> {
+    let is_open = |finding: &&Finding| finding.scope == scope && finding.status == FindingStatus::Firing;
     findings.iter().filter(is_open).map(|finding| alert(finding, name)).collect()
 }
 
@@ -189,7 +189,8 @@ mod tests {
         let mut finding = Finding {
             id: "7".into(),
             tenant: crate::signal::TenantId::default(),
-            kind: FindingKind::Series,
+            scope: FindingScope::Series,
+            kind: crate::signal::Kind::LevelShift,
             labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop")]),
             status: FindingStatus::Firing,
             since: 1_795_228_984_000,
@@ -204,6 +205,9 @@ mod tests {
             upper: 55.0,
             is_rate: false,
             drivers: Vec::new(),
+            siblings: None,
+            companions: crate::signal::Companions::default(),
+            feedback: None,
             model: 0,
             sentence: "queue_length is 80".into(),
         };

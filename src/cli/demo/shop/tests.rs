@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::demo::fault::{Fault, FaultKind},
-    signal::{FindingKind, Labels, TimestampMs, is_stale},
+    signal::{FindingScope, Labels, TimestampMs, is_stale},
 };
 
 const START: TimestampMs = 1_770_000_000_000;
@@ -185,7 +185,7 @@ fn a_fault_moves_nothing_but_what_it_is_said_to_affect() {
         assert!(!moved.is_empty());
         for index in moved {
             let labels = &hit.series()[index].labels;
-            assert!(incident.affects(FindingKind::Series, labels), "{kind:?} moves {labels}");
+            assert!(incident.affects(FindingScope::Series, labels), "{kind:?} moves {labels}");
         }
     }
 }
