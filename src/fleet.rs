@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     engine::{
-        FamilyMetadata, Options, Part, Router, Shard, ShardStats, Snapshot, Trainer, Turn, Turned, WriteReport,
-        in_order, malformed,
+        FamilyMetadata, Heed, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn, Turned,
+        WriteReport, in_order, malformed,
     },
     ingest::remote_write::WriteRequest,
-    signal::{Finding, Labels, Matcher, Sample, TenantId, TimestampMs},
+    signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
 };
 
 /// Requests that may wait for the router.
@@ -58,6 +58,8 @@ struct Gathering {
 enum Message {
     Write { tenant: TenantId, body: Arc<WriteRequest>, places: Vec<usize>, received: TimestampMs, gather: Gather },
     Turn(Turn, Sender<Turned>),
+    Tell(TenantId, Command, Sender<Told>),
+    Heed(TenantId, Heed),
     Ask(Box<dyn FnOnce(&Shard) + Send>),
 }
 
@@ -141,6 +143,35 @@ impl Fleet {
             TrySendError::Disconnected(_) => Unavailable::Stopping,
         })?;
         answer.await.map_err(|_| Unavailable::Stopping)
+    }
+
+    /// Tells the engine something; gives the finding it was about, as it is now. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn tell(&self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
+        let (reply, answers) = bounded(self.shards.len());
+        for shard in self.shards.iter() {
+            let message = Message::Tell(tenant.clone(), command.clone(), reply.clone());
+            shard.send(message).map_err(|_| Unavailable::Stopping)?;
+        }
+        drop(reply);
+        let told: Vec<Told> = answers.into_iter().collect();
+        for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
+            for shard in self.shards.iter() {
+                shard.send(Message::Heed(tenant.clone(), heed.clone())).map_err(|_| Unavailable::Stopping)?;
+            }
+        }
+        Ok(told.into_iter().find_map(|told| told.finding))
+    }
+
+    /// Planned work of a tenant. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn plans(&self, tenant: &TenantId) -> Result<Vec<Maintenance>, Unavailable> {
+        let tenant = tenant.clone();
+        Ok(self.ask(move |shard| shard.plans(&tenant))?.into_iter().next().unwrap_or_default())
     }
 
     /// Asks every shard and waits; for callers that may block.
@@ -277,6 +308,11 @@ fn run_shard(mut shard: Shard, messages: &Receiver<Message>) -> Part {
             Message::Turn(turn, reply) => {
                 let _ = reply.send(shard.turn(&turn));
             }
+            Message::Tell(tenant, command, reply) => {
+                // A caller that has gone away needs no answer.
+                let _ = reply.send(shard.tell(&tenant, &command));
+            }
+            Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
             Message::Ask(question) => question(&shard),
         }
     }

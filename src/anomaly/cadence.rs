@@ -80,6 +80,12 @@ impl StepEstimate {
     /// Longest interval that is believed, in ms: a day.
     const LONGEST: i64 = 86_400_000;
 
+    /// The interval in force, in ms; 15 s while nothing is known.
+    #[must_use]
+    pub fn interval(&self) -> u32 {
+        if self.step_ms == 0 { 15_000 } else { self.step_ms }
+    }
+
     /// Takes the time between a sample and the one before it; returns the interval in force, in ms, at least 1 and at
     /// most a day.
     pub fn observe(&mut self, delta_ms: i64) -> u32 {

@@ -17,4 +17,6 @@ pub use explain::{SeriesStory, clock, number, series_drivers, series_sentence, w
 pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};
-pub use threshold::{EVENT, Episode, Evidence, RELEASE, Transition, finding_evidence, forest_weight, threshold};
+pub use threshold::{
+    Circumstances, DISTURBED, EVENT, Episode, Evidence, RELEASE, Transition, forest_weight, threshold,
+};

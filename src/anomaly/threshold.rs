@@ -8,13 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CAP;
 use crate::signal::TimestampMs;
 
 /// Record score from which a sample is an event (detection.md, part 1, step 5: best on the development sets).
 pub const EVENT: f32 = 8.2;
 /// Evidence from which a series counts as disturbed, for the start of an episode.
-const DISTURBED: f32 = 1.0;
+pub const DISTURBED: f32 = 1.0;
 /// Share of the threshold that confirms a sample above it.
 const CONFIRM: f32 = 0.7;
 /// Share of the threshold below which an episode cools down.
@@ -41,22 +40,47 @@ pub fn forest_weight(score: f32) -> f32 {
     (4.0 * score * score).clamp(0.4, 1.5)
 }
 
-/// Evidence on which a finding about a series may rest, given the threshold of its score, its age in ms and the number of
-/// samples that it was learnt from.
-///
-/// The rarities in the evidence come from one deviation and are far from independent, so that a finding needs 1.75 times
-/// the threshold, but less than three features can give. Before a series has seen a whole day it needs nearly all that
-/// they can give: a feature never seen so far out is about `log10(samples) + 1.2` rare.
-#[must_use]
-pub fn finding_evidence(threshold: f32, age_ms: i64, samples: u32) -> f32 {
-    const FACTOR: f32 = 1.75;
-    const MAX: f32 = 2.7 * CAP;
-    const DAY_MS: i64 = 86_400_000;
-    if age_ms < DAY_MS {
-        let attainable = ((samples as f32 + 50.0).log10() + 1.2).min(CAP);
-        2.9 * attainable
-    } else {
-        (FACTOR * threshold).min(MAX)
+/// What else there is to know when evidence is weighed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances {
+    /// How often disturbances of the same metric went about as far lately, whatever the series.
+    pub familiar: f32,
+    /// Other workloads that are disturbed at the same time, and how many usually are.
+    pub others: f32,
+    /// See `others`.
+    pub usual_others: f32,
+    /// Whether the series has not been seen for a whole day.
+    pub is_young: bool,
+}
+
+impl Circumstances {
+    /// What a support by others is worth at most, in powers of ten.
+    const SUPPORT_MAX: f32 = 3.0;
+
+    /// Support by others: 1.5 for each doubling of the disturbed workloads beyond the usual number.
+    fn support(&self) -> f32 {
+        let doublings = ((1.0 + self.others) / (1.0 + 2.0 * self.usual_others)).log2();
+        (1.5 * doublings).clamp(0.0, Self::SUPPORT_MAX)
+    }
+
+    /// Whether nothing else supports the evidence.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.support() < 1.0
+    }
+
+    /// Evidence, weighed: more where other workloads are disturbed as well, less where the metric often does this, and
+    /// less for a series that has not shown a whole day.
+    ///
+    /// (Measured on the demo's shop: docs/accuracy.md.)
+    #[must_use]
+    pub fn weigh(&self, evidence: f32) -> f32 {
+        if evidence <= 0.0 {
+            return 0.0;
+        }
+        let habit = 2.0 * (1.0 + self.familiar).log10();
+        let youth = if self.is_young { 2.0 } else { 0.0 };
+        (evidence + self.support() - habit - youth).max(0.0)
     }
 }
 
@@ -85,6 +109,8 @@ pub struct Episode {
     /// Start of the disturbance; meaningful while it lasts.
     since: TimestampMs,
     disturbed: bool,
+    /// Whether a finding would have been raised, had it not looked like a known false alarm.
+    owed: bool,
 }
 
 /// One sample as an episode sees it.
@@ -96,17 +122,21 @@ pub struct Evidence {
     pub is_event: bool,
     /// Evidence over what a finding needs; 1 is enough.
     pub ratio: f32,
+    /// Whether there is any evidence to speak of.
+    pub is_disturbed: bool,
     /// Smooth score; 1 is the threshold.
     pub score: f32,
     /// Whether anything may be raised now: not in the wake of a restart or a gap, and far enough from what was
     /// expected to matter.
     pub may_raise: bool,
+    /// Whether it looks like what was called a false alarm: raised only once it no longer does.
+    pub is_known: bool,
 }
 
 impl Episode {
-    /// Takes the next sample. `enough` is the evidence that `ratio` 1 stands for.
-    pub fn observe(&mut self, evidence: Evidence, enough: f32) -> Transition {
-        self.track_start(evidence, enough);
+    /// Takes the next sample.
+    pub fn observe(&mut self, evidence: Evidence) -> Transition {
+        self.track_start(evidence);
         self.event |= evidence.is_event;
         self.high = (self.high << 1 | u8::from(evidence.ratio >= 1.0)) & 0b111;
         self.near = (self.near << 1 | u8::from(evidence.ratio >= CONFIRM)) & 0b111;
@@ -116,21 +146,22 @@ impl Episode {
                 self.end();
                 return Transition::Resolved;
             }
-        } else if evidence.may_raise
-            && self.event
-            && self.high != 0
-            && self.near & 1 == 1
-            && self.near.count_ones() >= 2
-        {
-            self.firing = true;
-            self.cool = 0;
-            return Transition::Raised;
+            return Transition::None;
+        }
+        let stands_out = self.event && self.high != 0 && self.near & 1 == 1 && self.near.count_ones() >= 2;
+        if evidence.may_raise && (stands_out || self.owed) {
+            self.owed = evidence.is_known;
+            if !evidence.is_known {
+                self.firing = true;
+                self.cool = 0;
+                return Transition::Raised;
+            }
         }
         Transition::None
     }
 
-    fn track_start(&mut self, evidence: Evidence, enough: f32) {
-        if evidence.ratio * enough >= DISTURBED {
+    fn track_start(&mut self, evidence: Evidence) {
+        if evidence.is_disturbed {
             if !self.disturbed {
                 self.since = evidence.at;
             }
@@ -140,7 +171,14 @@ impl Episode {
             self.calm += 1;
             self.disturbed = self.calm < 3;
             self.event &= self.disturbed;
+            self.owed &= self.disturbed;
         }
+    }
+
+    /// Whether there is evidence, or was a moment ago.
+    #[must_use]
+    pub fn is_disturbed(&self) -> bool {
+        self.disturbed
     }
 
     /// Whether a finding is open.
@@ -167,8 +205,12 @@ impl Episode {
 mod tests {
     use super::*;
 
+    fn evidence(at: TimestampMs, is_event: bool, ratio: f32, score: f32) -> Evidence {
+        Evidence { at, is_event, ratio, is_disturbed: ratio > 0.15, score, may_raise: true, is_known: false }
+    }
+
     fn feed(episode: &mut Episode, at: TimestampMs, is_event: bool, ratio: f32, score: f32) -> Transition {
-        episode.observe(Evidence { at, is_event, ratio, score, may_raise: true }, 7.0)
+        episode.observe(evidence(at, is_event, ratio, score))
     }
 
     #[test]
@@ -179,14 +221,30 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_needs_more_than_the_score_and_a_young_series_still_more() {
-        let (young, old) = (0, 90_000_000);
-        assert!(finding_evidence(7.0, old, 10_000) > 7.0);
-        assert!(finding_evidence(7.0, young, 10_000) > finding_evidence(7.0, old, 10_000));
-        assert!(finding_evidence(7.0, young, 300) < finding_evidence(7.0, young, 3_000));
-        assert!(finding_evidence(20.0, old, 10_000) < 3.0 * CAP, "three features can reach it");
-        assert!(finding_evidence(20.0, young, 100_000) < 3.0 * CAP);
+    fn evidence_weighs_more_in_company_and_less_out_of_habit() {
+        let plain = Circumstances::default();
+        assert_eq!((plain.weigh(0.0), plain.weigh(10.0)), (0.0, 10.0));
+        let among = |others, usual_others| Circumstances { others, usual_others, ..plain };
+        assert!((among(3.0, 0.0).weigh(10.0) - 13.0).abs() < 1e-5 && !among(3.0, 0.0).is_alone());
+        assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
+        assert_eq!(among(3.0, 5.0).weigh(10.0), 10.0, "as usual");
+        assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 8.0);
+        assert_eq!(Circumstances { is_young: true, ..plain }.weigh(10.0), 8.0);
         assert_eq!(forest_weight(0.5), 1.0);
+    }
+
+    #[test]
+    fn what_looks_like_a_known_false_alarm_is_raised_when_it_outgrows_it() {
+        let mut episode = Episode::default();
+        let known = |at| Evidence { is_known: true, ..evidence(at, true, 1.5, 1.5) };
+        assert_eq!([1, 2, 3].map(|at| episode.observe(known(at))), [Transition::None; 3]);
+        let weak = evidence(4, false, 0.2, 1.0);
+        assert_eq!(episode.observe(Evidence { is_known: true, ..weak }), Transition::None);
+        assert_eq!(
+            episode.observe(Evidence { at: 5, ..weak }),
+            Transition::Raised,
+            "still disturbed, and now for too long"
+        );
     }
 
     #[test]
@@ -213,7 +271,7 @@ mod tests {
         for at in 0..10 {
             assert_eq!(feed(&mut episode, at, false, 2.0, 2.0), Transition::None);
         }
-        let quiet = Evidence { at: 11, is_event: true, ratio: 2.0, score: 2.0, may_raise: false };
-        assert_eq!(episode.observe(quiet, 7.0), Transition::None);
+        let quiet = Evidence { may_raise: false, ..evidence(11, true, 2.0, 2.0) };
+        assert_eq!(episode.observe(quiet), Transition::None);
     }
 }

@@ -82,11 +82,9 @@ section! {
         /// Names of the series that carry the answers: `vigie` or `vmanomaly`, the names that dashboards and alert rules
         /// written for VictoriaMetrics' vmanomaly read.
         score_names: ScoreNames = ScoreNames::Vigie,
-        /// How many findings chance alone may raise, per series and week; the threshold follows from it. 0.001 is about
-        /// one a week where 1,000 series are watched. Less is quieter and later.
-        false_alarms_per_series_week: f64 = 0.001,
-        /// The same for findings about whole workloads, per workload and week.
-        false_alarms_per_workload_week: f64 = 0.1,
+        /// How many findings that are nothing you will take, per tenant and week. vigie watches how often evidence of each
+        /// strength comes by itself and sets the bar for findings so that no more come; less is quieter and later.
+        false_alarms_per_week: f64 = 2.0,
         /// Least deviation from the expected value that is worth a finding, as a share of the expected value: 0.1 is 10 %.
         min_relative_deviation: f64 = 0.1,
         /// Resolved findings kept per tenant and shard; the oldest are forgotten first.

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::climate::{Climate, News, Tidings};
 use crate::{
     anomaly::{FEATURES, Forest, ForestParams},
     signal::{SeriesKey, TenantId, TimestampMs},
@@ -99,6 +100,8 @@ pub struct Turn {
     pub(super) models: Models,
     /// Metrics whose rows are to be handed over.
     pub(super) collect: Arc<[(TenantId, FamilyName)]>,
+    /// What is new in each tenant.
+    pub(super) news: Arc<BTreeMap<TenantId, News>>,
 }
 
 /// What a shard answers to a turn.
@@ -108,12 +111,17 @@ pub struct Turned {
     pub(super) seen: Vec<((TenantId, FamilyName), u64)>,
     /// Rows asked for.
     pub(super) rows: Vec<((TenantId, FamilyName), Reservoir)>,
+    /// What happened in each tenant.
+    pub(super) tidings: Vec<(TenantId, Tidings)>,
 }
 
-/// Decides when forests are trained, and trains them. One for all shards.
+/// Decides when forests are trained, trains them, and keeps each tenant's climate. One for all shards.
 #[derive(Debug, Default)]
 pub struct Trainer {
     seed: u64,
+    /// Findings that chance may raise, per tenant and week.
+    budget: f64,
+    climates: BTreeMap<TenantId, Climate>,
     models: Models,
     trained_at: HashMap<(TenantId, FamilyName), u64>,
     next: Turn,
@@ -126,13 +134,15 @@ pub(super) struct TrainerState {
     forests: Vec<(TenantId, FamilyName, Arc<Forest>)>,
     trained_at: Vec<(TenantId, FamilyName, u64)>,
     collect: Vec<(TenantId, FamilyName)>,
+    climates: BTreeMap<TenantId, Climate>,
+    news: BTreeMap<TenantId, News>,
 }
 
 impl Trainer {
     /// A trainer with nothing trained.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+    pub fn new(seed: u64, budget: f64) -> Self {
+        Self { seed, budget, ..Self::default() }
     }
 
     /// What the shards are to do at the next turn.
@@ -145,6 +155,7 @@ impl Trainer {
     pub fn absorb(&mut self, answers: Vec<Turned>) {
         let mut seen: BTreeMap<(TenantId, FamilyName), u64> = BTreeMap::new();
         let mut rows: BTreeMap<(TenantId, FamilyName), Reservoir> = BTreeMap::new();
+        let mut tidings: BTreeMap<TenantId, Vec<Tidings>> = BTreeMap::new();
         for answer in answers {
             for (family, count) in answer.seen {
                 *seen.entry(family).or_default() += count;
@@ -152,13 +163,26 @@ impl Trainer {
             for (family, reservoir) in answer.rows {
                 rows.entry(family).or_default().merge(&reservoir);
             }
+            for (tenant, told) in answer.tidings {
+                tidings.entry(tenant).or_default().push(told);
+            }
         }
+        let budget = self.budget;
+        let mut absorb = |(tenant, told): (TenantId, Vec<Tidings>)| {
+            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget);
+            (tenant, news)
+        };
+        let news = tidings.into_iter().map(&mut absorb).collect();
         self.train(rows);
         let due = seen.into_iter().filter(|(family, count)| {
             let before = self.trained_at.get(family).copied().unwrap_or(0);
             *count >= ROWS_MIN as u64 && (*count >= 2 * before || *count >= before + RETRAIN_AFTER)
         });
-        self.next = Turn { models: self.models.clone(), collect: due.map(|(family, _)| family).collect() };
+        self.next = Turn {
+            models: self.models.clone(),
+            collect: due.map(|(family, _)| family).collect(),
+            news: Arc::new(news),
+        };
     }
 
     fn train(&mut self, rows: BTreeMap<(TenantId, FamilyName), Reservoir>) {
@@ -189,17 +213,21 @@ impl Trainer {
             forests: forests.collect(),
             trained_at,
             collect: self.next.collect.to_vec(),
+            climates: self.climates.clone(),
+            news: (*self.next.news).clone(),
         }
     }
 
-    pub(super) fn restore(seed: u64, state: TrainerState) -> Self {
+    pub(super) fn restore(seed: u64, budget: f64, state: TrainerState) -> Self {
         let forests: BTreeMap<_, _> = state.forests.into_iter().map(|(t, f, forest)| ((t, f), forest)).collect();
         let models = Models { generation: state.generation, forests: Arc::new(forests) };
         Self {
             seed,
+            budget,
+            climates: state.climates,
             models: models.clone(),
             trained_at: state.trained_at.into_iter().map(|(t, f, n)| ((t, f), n)).collect(),
-            next: Turn { models, collect: state.collect.into() },
+            next: Turn { models, collect: state.collect.into(), news: Arc::new(state.news) },
         }
     }
 }
@@ -232,17 +260,17 @@ mod tests {
 
     #[test]
     fn forests_are_trained_when_there_are_rows_and_again_when_they_double() {
-        let mut trainer = Trainer::new(1);
+        let mut trainer = Trainer::new(1, 2.0);
         let family = (TenantId::default(), FamilyName::from("up"));
         let mut reservoir = [Reservoir::default()];
         offer_all(&mut reservoir);
-        let seen = |n| Turned { seen: vec![(family.clone(), n)], rows: vec![] };
+        let seen = |n| Turned { seen: vec![(family.clone(), n)], ..Turned::default() };
         trainer.absorb(vec![seen(10)]);
         assert!(trainer.next_turn().collect.is_empty());
         trainer.absorb(vec![seen(5_000)]);
         assert_eq!(trainer.next_turn().collect.len(), 1);
         let rows = vec![(family.clone(), reservoir[0].clone())];
-        trainer.absorb(vec![Turned { seen: vec![(family.clone(), 5_000)], rows }]);
+        trainer.absorb(vec![Turned { seen: vec![(family.clone(), 5_000)], rows, tidings: vec![] }]);
         assert_eq!(trainer.next_turn().models.generation, 1);
         assert!(trainer.next_turn().collect.is_empty(), "not again before the rows have doubled");
         trainer.absorb(vec![seen(10_000)]);

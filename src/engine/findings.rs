@@ -1,11 +1,14 @@
-//! Open and closed findings of one tenant's shard.
+//! Open and closed findings of one tenant's shard, with what is needed to act on what people say of them.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::signal::{Finding, FindingStatus, TimestampMs};
+use crate::{
+    anomaly::Detector,
+    signal::{Finding, FindingStatus, TimestampMs},
+};
 
 /// What a finding is about, by slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,38 +17,76 @@ pub(super) enum Subject {
     Workload(u32),
 }
 
+/// A finding and what goes with it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Case {
+    pub(super) finding: Finding,
+    /// The detector of the series as it was when the finding was raised: a confirmed incident is not learnt.
+    pub(super) before: Option<Box<Detector>>,
+    /// Whether the peak was above what was expected, and the largest distance on that side.
+    pub(super) above: bool,
+    pub(super) reach: f64,
+}
+
+impl Case {
+    pub(super) fn new(finding: Finding, before: Option<Box<Detector>>) -> Self {
+        Self { finding, before, above: true, reach: 0.0 }
+    }
+
+    /// Takes note of a value `distance` from what was expected.
+    pub(super) fn stretch(&mut self, distance: f64) {
+        if distance.abs() > self.reach {
+            self.reach = distance.abs();
+            self.above = distance > 0.0;
+        }
+    }
+}
+
 /// At most one open finding a subject; a bounded memory of closed ones.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    open: HashMap<Subject, Finding>,
-    closed: VecDeque<Finding>,
+    open: HashMap<Subject, Case>,
+    closed: VecDeque<Case>,
     raised: u64,
 }
 
 impl Findings {
-    pub(super) fn raise(&mut self, subject: Subject, finding: Finding) {
+    pub(super) fn raise(&mut self, subject: Subject, case: Case) {
         self.raised += 1;
-        self.open.insert(subject, finding);
+        self.open.insert(subject, case);
     }
 
-    pub(super) fn get_mut(&mut self, subject: Subject) -> Option<&mut Finding> {
+    pub(super) fn get_mut(&mut self, subject: Subject) -> Option<&mut Case> {
         self.open.get_mut(&subject)
     }
 
-    pub(super) fn resolve(&mut self, subject: Subject, at: TimestampMs, keep: usize) {
-        let Some(mut finding) = self.open.remove(&subject) else { return };
+    /// The open or closed case of this finding, and its subject while it is open.
+    pub(super) fn find_mut(&mut self, id: &str) -> Option<(Option<Subject>, &mut Case)> {
+        if let Some((subject, case)) = self.open.iter_mut().find(|(_, case)| case.finding.id == id) {
+            return Some((Some(*subject), case));
+        }
+        self.closed.iter_mut().find(|case| case.finding.id == id).map(|case| (None, case))
+    }
+
+    /// Ends the finding about a subject, if one is open; gives the detector to go on with after a confirmed incident.
+    pub(super) fn resolve(&mut self, subject: Subject, at: TimestampMs, keep: usize) -> Option<Box<Detector>> {
+        let mut case = self.open.remove(&subject)?;
+        let finding = &mut case.finding;
         finding.status = FindingStatus::Resolved;
         finding.resolved_at = Some(at);
         finding.updated_at = at;
         finding.score = finding.score.min(1.0);
-        self.closed.push_back(finding);
+        let confirmed = finding.feedback == Some(crate::signal::Feedback::Real);
+        let before = if confirmed { case.before.take() } else { None };
+        self.closed.push_back(case);
         while self.closed.len() > keep {
             self.closed.pop_front();
         }
+        before
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Finding> {
-        self.open.values().chain(&self.closed)
+        self.open.values().chain(&self.closed).map(|case| &case.finding)
     }
 
     pub(super) fn firing(&self) -> usize {
@@ -56,21 +97,18 @@ impl Findings {
         self.raised
     }
 
-    pub(super) fn drain_open(&mut self) -> Vec<(Subject, Finding)> {
-        let mut open: Vec<_> = self.open.drain().collect();
-        open.sort_by(|a, b| a.1.id.cmp(&b.1.id));
-        open
+    /// Everything, for a snapshot: open cases in order of their ids, then the closed ones.
+    pub(super) fn take_apart(self) -> (Vec<(Subject, Case)>, VecDeque<Case>) {
+        let mut open: Vec<_> = self.open.into_iter().collect();
+        open.sort_by(|a, b| a.1.finding.id.cmp(&b.1.finding.id));
+        (open, self.closed)
     }
 
-    pub(super) fn closed(&self) -> impl Iterator<Item = &Finding> {
-        self.closed.iter()
+    pub(super) fn restore_closed(&mut self, case: Case) {
+        self.closed.push_back(case);
     }
 
-    pub(super) fn restore_closed(&mut self, finding: Finding) {
-        self.closed.push_back(finding);
-    }
-
-    pub(super) fn restore_open(&mut self, subject: Subject, finding: Finding) {
-        self.open.insert(subject, finding);
+    pub(super) fn restore_open(&mut self, subject: Subject, case: Case) {
+        self.open.insert(subject, case);
     }
 }

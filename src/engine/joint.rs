@@ -6,17 +6,19 @@
 
 use super::{
     Scored,
-    findings::Subject,
+    findings::{Case, Subject},
+    lessons::Shape,
     pace::Pace,
+    state::Workload,
     tenant::{Context, Tenant},
 };
 use crate::{
     anomaly::{
-        self, Evidence, RELEASE, TailPrior, Transition,
+        self, DISTURBED, Evidence, RELEASE, TailPrior, Transition,
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
-    signal::{Finding, FindingScope, Kind, Sample, TimestampMs},
+    signal::{Finding, FindingScope, GroupKey, Kind, Sample, TimestampMs},
 };
 
 /// Metrics that represent a workload.
@@ -37,6 +39,14 @@ const PRIOR: TailPrior = TailPrior { threshold: 1.5, excess: 0.5 };
 const BAND_ONE_IN: f32 = 1_000.0;
 /// Stands for a series that is gone.
 const GONE: u32 = u32::MAX;
+
+/// Bar at which a workload's threshold stands as it is.
+const USUAL_BAR: f32 = 16.0;
+
+/// What lessons about a workload go by: the labels that name it without its instance.
+fn group_of(workload: &Workload) -> GroupKey {
+    GroupKey::of(workload.state.labels.iter()).unwrap_or(GroupKey(workload.key.0))
+}
 
 /// Whether a metric says how a workload behaves. Buckets repeat their `_count`; build facts and clocks do not behave.
 fn is_telling(metric: &str) -> bool {
@@ -93,6 +103,10 @@ impl Tenant {
         workload.state.rows = workload.state.rows.saturating_add(1);
         let step = workload.state.last_row_at.map_or(0, |last| workload.state.step.observe(at - last));
         workload.state.last_row_at = Some(at);
+        if at.saturating_sub(workload.state.paused_at) <= 2 * i64::from(workload.state.step.interval()) {
+            workload.state.row.fill(f64::NAN);
+            return;
+        }
         if workload.members.len() > MEMBERS_MAX {
             workload.state.row.fill(f64::NAN);
             if workload.state.rows >= FORMING_ROWS {
@@ -109,13 +123,13 @@ impl Tenant {
         }
         let score = state.detector.as_mut().and_then(|detector| detector.observe(&state.row));
         state.row.fill(f64::NAN);
-        let pace = context.paces.of(if step == 0 { 15_000 } else { step }, context.options);
+        let pace = context.paces.of(if step == 0 { 15_000 } else { step });
         self.tell_row(place, at, score.unwrap_or_default(), &pace, context);
     }
 
     fn tell_row(&mut self, place: u32, at: TimestampMs, score: WorkloadScore, pace: &Pace, context: &mut Context<'_>) {
         let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
-        let metrics = workload.members.len();
+        let (metrics, group) = (workload.members.len(), group_of(workload));
         let state = &mut workload.state;
         let size = (score.q / (score.depth + 0.05).sqrt()) as f32;
         let rarity = if state.rows > MODEL_ROWS {
@@ -127,11 +141,22 @@ impl Tenant {
         let warm = state.rows > WARM_ROWS && metrics >= METRICS_MIN;
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
-        let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
+        let smooth = state.held / pace.workload_threshold;
+        // The bar that keeps series within the budget moves this one with it.
+        let enough = pace.workload_threshold * (self.outlook.bar / USUAL_BAR).max(1.0);
         let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
-        let transition =
-            state.episode.observe(Evidence { at, is_event, ratio, score: smooth, may_raise }, pace.workload_threshold);
+        let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };
+        let is_known = may_raise && evidence >= enough * 0.5 && self.lessons.covers(group, &shape);
+        let transition = state.episode.observe(Evidence {
+            at,
+            is_event,
+            ratio: evidence / enough,
+            is_disturbed: evidence >= DISTURBED,
+            score: smooth,
+            may_raise,
+            is_known,
+        });
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));
             Verdict::new(usual / 2.0, usual / 2.0, f64::from(smooth), state.episode.is_firing())
@@ -152,14 +177,14 @@ impl Tenant {
         });
         match transition {
             Transition::Resolved => {
-                self.findings.resolve(Subject::Workload(place), at, context.options.findings_kept);
+                let _ = self.findings.resolve(Subject::Workload(place), at, context.options.findings_kept);
             }
             Transition::Raised => {
                 let (labels, key) = (workload.state.labels.clone(), workload.key.0);
                 let since = workload.state.episode.since();
                 let finding = self.blank_finding((FindingScope::Workload, Kind::Relation), labels, key, since, at);
                 let finding = Finding { expected: 1.0, ..finding };
-                self.findings.raise(Subject::Workload(place), finding);
+                self.findings.raise(Subject::Workload(place), Case::new(finding, None));
             }
             Transition::None => {}
         }
@@ -167,7 +192,9 @@ impl Tenant {
     }
 
     fn update_workload_finding(&mut self, place: u32, at: TimestampMs, size: f64, score: f64) {
-        let Some(finding) = self.findings.get_mut(Subject::Workload(place)) else { return };
+        let Some(case) = self.findings.get_mut(Subject::Workload(place)) else { return };
+        case.stretch(size);
+        let finding = &mut case.finding;
         let Some(workload) = self.workloads[place as usize].as_deref() else { return };
         finding.updated_at = at;
         finding.score = score;

@@ -81,7 +81,7 @@ impl Tenant {
             let slot = match self.by_key.get(&identity.series) {
                 Some(slot) => *slot,
                 None if self.series_count() >= context.options.series_per_tenant => return Err(Refusal::SeriesLimit),
-                None => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind),
+                None => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
             };
             self.observe(slot, sample, None, context)?;
         }
@@ -103,10 +103,11 @@ impl Tenant {
             if last_at < oldest {
                 self.remove(slot, options.findings_kept);
             } else if last_at < vanished && !series.state.closed {
-                series.state.closed = true;
-                self.end_episode(slot, last_at, options);
+                self.close(slot, last_at, options);
             }
         }
+        self.plans.forget(self.newest);
+        self.lessons.forget(self.newest);
         for workload in self.workloads.iter_mut().flatten() {
             workload.state.window.forget_before(oldest);
         }
@@ -117,6 +118,10 @@ impl Tenant {
         self.index.remove(slot, &series.labels);
         self.by_key.remove(&series.key);
         let at = series.state.last.map_or(self.newest, |last| last.at);
+        if !series.state.closed {
+            self.outlook.tidings.went.extend(series.group);
+        }
+        self.plans.dismiss(slot);
         self.findings.resolve(Subject::Series(slot), at, findings_kept);
         self.leave_workload(slot, series.workload, at, findings_kept);
         self.free.push(slot);

@@ -6,12 +6,15 @@
 //! same output.
 
 mod answers;
+mod climate;
 mod families;
 mod findings;
 mod joint;
+mod lessons;
 mod lifecycle;
 mod options;
 mod pace;
+mod policy;
 mod report;
 mod router;
 mod shard;
@@ -25,6 +28,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use families::{Trainer, Turn, Turned};
 pub use options::{AnswerNames, Options};
+pub use policy::{Heed, PLANS_MAX, Told};
 pub use report::{Refusal, Scored, SeriesName, WriteReport};
 pub use router::Router;
 pub(crate) use router::malformed;
@@ -34,7 +38,7 @@ pub use tenant::FamilyMetadata;
 
 use crate::{
     ingest::remote_write::WriteRequest,
-    signal::{Finding, FindingStatus, Labels, Matcher, Sample, TenantId, TimestampMs},
+    signal::{Command, Finding, FindingStatus, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
 };
 
 /// All shards on the caller's thread.
@@ -51,7 +55,7 @@ impl Engine {
     pub fn new(options: Options) -> Self {
         let shards = options.shards.max(1);
         Self {
-            trainer: Trainer::new(options.seed),
+            trainer: Trainer::new(options.seed, options.false_alarms_per_week),
             router: Router::new(shards),
             shards: (0..shards).map(|_| Shard::new(options.clone())).collect(),
         }
@@ -77,6 +81,21 @@ impl Engine {
             report.merge(shard.write(tenant, request, places.into_iter(), received, sink));
         }
         report
+    }
+
+    /// Takes a command; gives the finding it was about, as it is now.
+    pub fn tell(&mut self, tenant: &TenantId, command: &Command) -> Option<Finding> {
+        let told: Vec<Told> = self.shards.iter_mut().map(|shard| shard.tell(tenant, command)).collect();
+        for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
+            self.shards.iter_mut().for_each(|shard| shard.heed(tenant, heed));
+        }
+        told.into_iter().find_map(|told| told.finding)
+    }
+
+    /// Planned work of a tenant.
+    #[must_use]
+    pub fn plans(&self, tenant: &TenantId) -> Vec<Maintenance> {
+        self.shards.first().map(|shard| shard.plans(tenant)).unwrap_or_default()
     }
 
     /// Tells that a training part has ended: joint models are built at once from all that was learnt, learning goes on.

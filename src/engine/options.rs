@@ -1,6 +1,8 @@
 //! What the engine is told before it starts.
 
-use crate::signal::TimestampMs;
+use std::sync::Arc;
+
+use crate::signal::{Maintenance, Rule, TimestampMs};
 
 /// Settings of the engine. The defaults are the shipped configuration.
 #[derive(Clone, Debug)]
@@ -15,12 +17,14 @@ pub struct Options {
     pub vanish_ms: i64,
     /// Most series of one tenant, over all shards.
     pub series_per_tenant: usize,
-    /// Findings that chance may raise, per series and week.
-    pub false_alarms_per_series_week: f64,
-    /// Findings that chance may raise, per workload and week.
-    pub false_alarms_per_workload_week: f64,
+    /// Findings that chance may raise, per tenant and week.
+    pub false_alarms_per_week: f64,
     /// Least deviation from the expected value that is worth a finding, as a share of the expected value.
     pub min_relative_deviation: f64,
+    /// What deviations of which series are worth a finding.
+    pub rules: Arc<[Rule]>,
+    /// Planned work that the configuration names, for every tenant.
+    pub maintenance: Arc<[Maintenance]>,
     /// Closed findings kept per tenant and shard.
     pub findings_kept: usize,
     /// Names of the series that vigie answers with.
@@ -37,9 +41,10 @@ impl Default for Options {
             ahead_ms: 600_000,
             vanish_ms: 300_000,
             series_per_tenant: 1_000_000,
-            false_alarms_per_series_week: 0.001,
-            false_alarms_per_workload_week: 0.1,
+            false_alarms_per_week: 2.0,
             min_relative_deviation: 0.1,
+            rules: Arc::default(),
+            maintenance: Arc::default(),
             findings_kept: 1_000,
             names: AnswerNames::VIGIE,
             seed: 1,

@@ -2,11 +2,14 @@
 
 use hashbrown::HashMap;
 
-use super::Options;
 use crate::anomaly::{Cadence, threshold};
 
 /// The tail of a workload's score remembers some 6,000 rows: what is rarer than one of them cannot be told apart.
 const RAREST: f32 = 3.76;
+
+/// A series is abnormal where chance goes so far once in a thousand weeks, a workload where it does once in ten.
+const PER_SERIES_WEEK: f32 = 0.001;
+const PER_WORKLOAD_WEEK: f32 = 0.1;
 
 /// Constants for one interval between samples.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +29,15 @@ pub(super) struct Paces {
 
 impl Paces {
     /// Intervals are rounded to a tenth of a second, or to 1 ms below one second, so that jitter makes no new pace.
-    pub(super) fn of(&mut self, step_ms: u32, options: &Options) -> Pace {
+    pub(super) fn of(&mut self, step_ms: u32) -> Pace {
         let step = if step_ms < 1_000 { step_ms.max(1) } else { step_ms.saturating_add(50) / 100 * 100 };
         if self.known.len() > 1_024 {
             self.known.clear();
         }
         *self.known.entry(step).or_insert_with(|| Pace {
             cadence: Cadence::of(step),
-            series_threshold: threshold(step, options.false_alarms_per_series_week as f32),
-            workload_threshold: threshold(step, options.false_alarms_per_workload_week as f32).min(RAREST),
+            series_threshold: threshold(step, PER_SERIES_WEEK),
+            workload_threshold: threshold(step, PER_WORKLOAD_WEEK).min(RAREST),
         })
     }
 }

@@ -54,6 +54,7 @@ impl Shard {
         if !self.tenants.contains_key(id) {
             let mut tenant = Tenant::new(id.clone());
             tenant.install(&self.models);
+            self.options.maintenance.iter().for_each(|work| tenant.plan(work.clone()));
             self.tenants.insert(id.clone(), tenant);
         }
         self.tenants.get_mut(id).expect("inserted above")
@@ -100,6 +101,10 @@ impl Shard {
         for tenant in self.tenants.values_mut() {
             if turn.models.generation != installed {
                 tenant.install(&turn.models);
+            }
+            turned.tidings.push((tenant.id.clone(), tenant.report()));
+            if let Some(news) = turn.news.get(&tenant.id) {
+                tenant.outlook.hear(news, tenant.newest);
             }
             for (metric, reservoir) in &tenant.reservoirs {
                 let family = (tenant.id.clone(), FamilyName::clone(tenant.interner.text(*metric)));
@@ -188,7 +193,7 @@ fn write_series(
             }
             let kind = view.kind();
             let kind = if entry.histograms > 0 { MetricKind::Histogram } else { kind };
-            tenant.register(entry.identity, &labels, kind)
+            tenant.register(entry.identity, &labels, kind, context.options)
         }
     };
     let mut refuse = |refusal, at: TimestampMs| {

@@ -1,17 +1,19 @@
 //! The whole state as one value that can be written down, and put back on any number of shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     FamilyMetadata, Options, Router, Shard, Trainer,
+    climate::Outlook,
     families::{Reservoir, TrainerState},
-    findings::Subject,
+    findings::{Case, Subject},
+    lessons::Lessons,
     state::{SeriesState, WorkloadState},
     tenant::Tenant,
 };
-use crate::signal::{Finding, Identity, Labels, SeriesKey, TenantId, TimestampMs, WorkloadKey};
+use crate::signal::{Identity, Labels, Maintenance, SeriesKey, TenantId, TimestampMs, WorkloadKey};
 
 /// Everything the engine knows.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,8 +35,11 @@ struct SavedTenant {
     series: Vec<SavedSeries>,
     workloads: Vec<SavedWorkload>,
     reservoirs: Vec<(String, Reservoir)>,
-    open: Vec<(Anchor, Finding)>,
-    closed: Vec<Finding>,
+    open: Vec<(Anchor, Case)>,
+    closed: VecDeque<Case>,
+    outlook: Outlook,
+    lessons: Lessons,
+    plans: Vec<Maintenance>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,14 +71,15 @@ impl Shard {
     }
 }
 
-fn save_tenant(mut tenant: Tenant) -> SavedTenant {
+fn save_tenant(tenant: Tenant) -> SavedTenant {
+    let (cases, closed) = tenant.findings.take_apart();
     let mut open = Vec::new();
-    for (subject, finding) in tenant.findings.drain_open() {
+    for (subject, case) in cases {
         let anchor = match subject {
             Subject::Series(slot) => tenant.series[slot as usize].as_deref().map(|s| Anchor::Series(s.key)),
             Subject::Workload(place) => tenant.workloads[place as usize].as_deref().map(|w| Anchor::Workload(w.key)),
         };
-        open.extend(anchor.map(|anchor| (anchor, finding)));
+        open.extend(anchor.map(|anchor| (anchor, case)));
     }
     let key_of = |slot: &u32| tenant.series.get(*slot as usize).and_then(|s| s.as_deref()).map(|s| s.key);
     let members: Vec<Vec<Option<SeriesKey>>> =
@@ -94,7 +100,10 @@ fn save_tenant(mut tenant: Tenant) -> SavedTenant {
         workloads,
         reservoirs,
         open,
-        closed: tenant.findings.closed().cloned().collect(),
+        closed,
+        plans: tenant.plans.all().cloned().collect(),
+        outlook: tenant.outlook,
+        lessons: tenant.lessons,
         id: tenant.id,
     }
 }
@@ -117,10 +126,10 @@ impl Snapshot {
     #[must_use]
     pub fn take_apart(self, options: &Options) -> (Vec<Shard>, Trainer, Router) {
         let count = options.shards.max(1);
-        let trainer = Trainer::restore(options.seed, self.trainer);
+        let trainer = Trainer::restore(options.seed, options.false_alarms_per_week, self.trainer);
         let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(options.clone())).collect();
         for saved in self.tenants {
-            restore_tenant(&mut shards, saved);
+            restore_tenant(&mut shards, saved, options);
         }
         let models = trainer.next_turn().models;
         for shard in &mut shards {
@@ -132,7 +141,7 @@ impl Snapshot {
     }
 }
 
-fn restore_tenant(shards: &mut [Shard], saved: SavedTenant) {
+fn restore_tenant(shards: &mut [Shard], saved: SavedTenant, options: &Options) {
     let count = shards.len() as u64;
     let home = |key: WorkloadKey| (key.0 % count) as usize;
     let mut home_of_series = hashbrown::HashMap::new();
@@ -143,12 +152,12 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant) {
         let tenant = shards[shard].tenant_mut(&saved.id);
         let labels =
             series.labels.iter().map(|(n, v)| (tenant.interner.intern(n), tenant.interner.intern(v))).collect();
-        tenant.adopt(identity, labels, series.state);
+        tenant.adopt(identity, labels, series.state, options);
     }
     for workload in saved.workloads {
         shards[home(workload.key)].tenant_mut(&saved.id).adopt_workload(workload);
     }
-    for (anchor, finding) in saved.open {
+    for (anchor, case) in saved.open {
         let shard = match anchor {
             Anchor::Series(key) => home_of_series.get(&key).copied().unwrap_or(0),
             Anchor::Workload(key) => home(key),
@@ -159,21 +168,30 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant) {
             Anchor::Workload(key) => tenant.by_workload.get(&key).map(|place| Subject::Workload(*place)),
         };
         if let Some(subject) = subject {
-            tenant.findings.restore_open(subject, finding);
+            tenant.findings.restore_open(subject, case);
         }
     }
     for shard in shards.iter_mut() {
         let tenant = shard.tenant_mut(&saved.id);
         tenant.metadata.extend(saved.metadata.iter().map(|(name, metadata)| (name.clone(), metadata.clone())));
+        // Plans are kept here too and cover the series that were just put back.
+        saved.plans.iter().for_each(|work| tenant.plan(work.clone()));
+        tenant.lessons.merge(saved.lessons.clone());
+        let tidings = std::mem::take(&mut tenant.outlook.tidings);
+        if saved.newest >= tenant.newest {
+            tenant.outlook = saved.outlook.clone();
+        }
+        tenant.outlook.tidings = tidings;
         tenant.newest = tenant.newest.max(saved.newest);
     }
     // Rows and closed findings belong to no series: any shard may keep them.
     let first = shards[0].tenant_mut(&saved.id);
+    first.outlook.tidings.merge(saved.outlook.tidings);
     for (metric, reservoir) in saved.reservoirs {
         let metric = first.interner.intern(&metric);
         first.reservoirs.entry(metric).or_default().merge(&reservoir);
     }
-    saved.closed.into_iter().for_each(|finding| first.findings.restore_closed(finding));
+    saved.closed.into_iter().for_each(|case| first.findings.restore_closed(case));
 }
 
 impl Tenant {

@@ -6,7 +6,7 @@ use crate::{
     anomaly::{Detector, Episode, Records, Seen, StepEstimate, Tail, workload::Workload as WorkloadDetector},
     ingest::remote_write::NativeHistogram,
     series::{Meaning, Symbol, SymbolSet, Window},
-    signal::{Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
+    signal::{GroupKey, Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
 };
 
 /// A series and where it stands in its tenant.
@@ -16,6 +16,10 @@ pub(super) struct Series {
     pub(super) labels: SymbolSet,
     pub(super) metric: Symbol,
     pub(super) workload: u32,
+    /// Its siblings, where something tells instances apart.
+    pub(super) group: Option<GroupKey>,
+    /// Number of what the rules say of it.
+    pub(super) policy: u16,
     /// Place among the workload's metrics.
     pub(super) member: Option<u16>,
     pub(super) state: SeriesState,
@@ -38,6 +42,13 @@ pub(super) struct SeriesState {
     pub(super) episode: Episode,
     /// Evidence, rising at once and falling slowly.
     pub(super) held: f32,
+    /// Highest evidence of the disturbance going on, and the highest weight it was given.
+    pub(super) peak: (f32, f32),
+    /// Whether others were told of that disturbance, and whether something supported it.
+    pub(super) stirred: bool,
+    pub(super) supported: bool,
+    /// Whether it is being worked on: it goes on after that as after a gap.
+    pub(super) paused: bool,
     /// Whether it ended by a stale marker or vanished.
     pub(super) closed: bool,
     pub(super) histogram: Option<Box<HistogramState>>,
@@ -68,6 +79,10 @@ impl SeriesState {
             window: Window::default(),
             episode: Episode::default(),
             held: 0.0,
+            peak: (0.0, 0.0),
+            stirred: false,
+            supported: false,
+            paused: false,
             closed: false,
             histogram: None,
         }
@@ -104,6 +119,8 @@ pub(super) struct WorkloadState {
     pub(super) episode: Episode,
     pub(super) held: f32,
     pub(super) window: Window,
+    /// Time of the last sample that came while a series of it was being worked on: rows around it are not judged.
+    pub(super) paused_at: TimestampMs,
     /// The wake of the last restart or gap: what begins in it is not raised.
     pub(super) wake: Wake,
 }
@@ -150,6 +167,7 @@ impl WorkloadState {
             episode: Episode::default(),
             held: 0.0,
             window: Window::default(),
+            paused_at: TimestampMs::MIN,
             wake: Wake { from: TimestampMs::MIN, until: TimestampMs::MIN },
         }
     }

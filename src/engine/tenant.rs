@@ -6,22 +6,29 @@ use hashbrown::HashMap;
 
 use super::{
     Options, Refusal, Scored, SeriesName,
+    climate::{Episodic, Outlook, RECORD, STIR, Stir, Tidings},
     families::{Models, Reservoir},
-    findings::{Findings, Subject},
+    findings::{Case, Findings, Subject},
+    lessons::{Lessons, Shape},
     pace::Paces,
+    policy::{Plans, Policies},
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Detector, EVENT, Evidence, Judgement, RELEASE, SETTLED, Transition, WARM},
+    anomaly::{self, DISTURBED, Detector, EVENT, Evidence, Judgement, RELEASE, SETTLED, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
-        Companions, Finding, FindingScope, FindingStatus, Identity, Kind, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs,
-        is_stale,
+        Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
+        Sample, TenantId, TimestampMs, WorkloadKey, is_stale,
     },
 };
 
 /// A gap is longer than this many intervals.
 const GAP_STEPS: i64 = 3;
+/// Before a series was seen for so long it has not shown a whole day, in ms.
+const DAY_MS: i64 = 86_400_000;
+/// While a finding is so young, in ms, what else moves is still looked at.
+const FRESH_MS: i64 = 600_000;
 /// Values beyond are not scored: their squares would leave the range of f64.
 const VALUE_MAX: f64 = 1e150;
 
@@ -54,6 +61,10 @@ pub(super) struct Tenant {
     pub(super) generation: u64,
     pub(super) metadata: BTreeMap<String, FamilyMetadata>,
     pub(super) findings: Findings,
+    pub(super) outlook: Outlook,
+    pub(super) lessons: Lessons,
+    pub(super) plans: Plans,
+    policies: Policies,
     /// Newest event time seen.
     pub(super) newest: TimestampMs,
     pub(super) swept_at: TimestampMs,
@@ -84,6 +95,10 @@ impl Tenant {
             generation: 0,
             metadata: BTreeMap::new(),
             findings: Findings::default(),
+            outlook: Outlook::default(),
+            lessons: Lessons::default(),
+            plans: Plans::default(),
+            policies: Policies::default(),
             newest: TimestampMs::MIN,
             swept_at: TimestampMs::MIN,
         }
@@ -104,18 +119,39 @@ impl Tenant {
         }
     }
 
+    /// What is to be told at a turn.
+    pub(super) fn report(&mut self) -> Tidings {
+        let mut tidings = std::mem::take(&mut self.outlook.tidings);
+        (tidings.newest, tidings.series) = (self.newest, self.series_count());
+        tidings
+    }
+
     /// Adds a series. `identity` must be that of `labels`.
-    pub(super) fn register(&mut self, identity: Identity, labels: &[(&str, &str)], kind: MetricKind) -> u32 {
+    pub(super) fn register(
+        &mut self,
+        identity: Identity,
+        labels: &[(&str, &str)],
+        kind: MetricKind,
+        options: &Options,
+    ) -> u32 {
         let symbols: SymbolSet =
             labels.iter().map(|(n, v)| (self.interner.intern(n), self.interner.intern(v))).collect();
         let metric = labels.iter().find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
-        self.adopt(identity, symbols, state)
+        let group = GroupKey::of(labels.iter().copied());
+        self.outlook.tidings.came.extend(group);
+        self.adopt(identity, symbols, state, options)
     }
 
     /// Puts a series, new or restored, into its place.
-    pub(super) fn adopt(&mut self, identity: Identity, labels: SymbolSet, state: SeriesState) -> u32 {
+    pub(super) fn adopt(
+        &mut self,
+        identity: Identity,
+        labels: SymbolSet,
+        state: SeriesState,
+        options: &Options,
+    ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
         let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -125,7 +161,11 @@ impl Tenant {
         let workload = self.workload_of(identity, &labels);
         self.index.insert(slot, &labels);
         self.by_key.insert(identity.series, slot);
-        let series = Series { key: identity.series, labels, metric, workload, member: None, state };
+        let texts = resolve(&self.interner, &labels);
+        let group = GroupKey::of(texts.iter());
+        let policy = self.policies.number(options, &texts);
+        self.plans.admit(slot, &texts);
+        let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         self.series[slot as usize] = Some(Box::new(series));
         slot
     }
@@ -207,11 +247,13 @@ impl Tenant {
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
             series.state.window.push(sample, Verdict::NONE);
-            series.state.closed = true;
-            self.end_episode(slot, sample.at, context.options);
+            self.close(slot, sample.at, context.options);
             return Ok(());
         }
         let was_closed = std::mem::take(&mut series.state.closed);
+        if was_closed {
+            self.outlook.tidings.came.extend(series.group);
+        }
         let before = before.filter(|last| !is_stale(last.value));
         let delta = before.map(|last| sample.at - last.at);
         let step = delta.map_or(0, |delta| series.state.step.observe(delta));
@@ -241,7 +283,8 @@ impl Tenant {
                 detector.interrupt();
             }
         }
-        match value.filter(|v| v.is_finite() && v.abs() < VALUE_MAX) {
+        let is_paused = self.pause(slot, sample.at, i64::from(step), context.options);
+        match value.filter(|v| v.is_finite() && v.abs() < VALUE_MAX && !is_paused) {
             Some(value) => self.judge(slot, sample, value, step, context),
             None => {
                 if let Some(series) = self.series[slot as usize].as_deref_mut() {
@@ -260,12 +303,11 @@ impl Tenant {
     }
 
     fn judge(&mut self, slot: u32, sample: Sample, value: f64, step: u32, context: &mut Context<'_>) {
-        let pace = context.paces.of(if step == 0 { 15_000 } else { step }, context.options);
+        let pace = context.paces.of(if step == 0 { 15_000 } else { step });
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
-        let wake = self.workloads[series.workload as usize].as_deref().map(|workload| workload.state.wake);
-        let in_wake = |at| wake.is_some_and(|wake| wake.holds(at));
+        let Some(workload) = self.workloads[series.workload as usize].as_deref() else { return };
+        let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
-        let (born, speaks) = (state.born, state.speaks);
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
         let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
@@ -281,21 +323,55 @@ impl Tenant {
             state.held + RELEASE * (judged.evidence - state.held)
         };
         let score = judged.state.max(state.held) / pace.series_threshold;
-        let is_event = judged.event >= EVENT && !in_wake(sample.at);
-        let enough = anomaly::finding_evidence(pace.series_threshold, sample.at - born, detector.samples());
-        let far = (value - judged.expected).abs() >= context.options.min_relative_deviation * judged.expected.abs();
-        let evidence = Evidence {
+        let is_event = judged.event >= EVENT && !wake.holds(sample.at);
+        let metric = self.interner.text(series.metric);
+        let is_young = sample.at - state.born < DAY_MS;
+        let circumstances = self.outlook.circumstances(metric, workload, judged.evidence, is_young);
+        let weight = circumstances.weigh(judged.evidence);
+        let speaks = state.speaks && detector.samples() > SETTLED && !wake.holds(sample.at);
+        let mut evidence = Evidence {
             at: sample.at,
             is_event,
-            ratio: judged.evidence / enough,
+            ratio: weight / self.outlook.bar,
+            is_disturbed: judged.evidence >= DISTURBED,
             score,
             may_raise: speaks
-                && far
-                && detector.samples() > SETTLED
-                && !in_wake(sample.at)
-                && !in_wake(state.episode.since()),
+                && !wake.holds(state.episode.since())
+                && self.policies.get(series.policy).admits(value, judged.expected),
+            is_known: false,
         };
-        let transition = state.episode.observe(evidence, enough);
+        if evidence.ratio >= 0.5 && evidence.may_raise {
+            let (distance, began) = (value - judged.expected, state.episode.since());
+            let shape = Shape { above: distance > 0.0, reach: distance.abs(), began, now: sample.at };
+            let group = series.group.unwrap_or(GroupKey(series.key.0 as u64));
+            evidence.is_known = self.lessons.covers(group, &shape);
+        }
+        let was_disturbed = state.episode.is_disturbed();
+        let transition = state.episode.observe(evidence);
+        if speaks && judged.evidence > state.peak.0 {
+            state.peak = (judged.evidence, weight);
+            state.supported |= !circumstances.is_alone();
+        }
+        if speaks && judged.evidence >= STIR && !state.stirred {
+            state.stirred = true;
+            self.outlook.tidings.stir(Stir {
+                at: sample.at,
+                series: series.key,
+                workload,
+                group: series.group,
+                evidence: judged.evidence,
+                labels: resolve(&self.interner, &series.labels),
+            });
+        }
+        if was_disturbed && !state.episode.is_disturbed() {
+            let (highest, weight) = std::mem::take(&mut state.peak);
+            let (_, supported) = (std::mem::take(&mut state.stirred), std::mem::take(&mut state.supported));
+            if highest >= RECORD {
+                let family = metric.clone();
+                let (at, series, alone) = (sample.at, series.key, !supported);
+                self.outlook.tidings.over(Episodic { at, series, family, evidence: highest, weight, alone });
+            }
+        }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
         state.window.push(sample, verdict);
@@ -328,43 +404,92 @@ impl Tenant {
         let Some(series) = self.series[slot as usize].as_deref() else { return };
         let subject = Subject::Series(slot);
         match transition {
-            Transition::Resolved => self.findings.resolve(subject, at, options.findings_kept),
+            Transition::Resolved => self.resolve_series(slot, at, options.findings_kept),
             Transition::Raised => {
                 let labels = resolve(&self.interner, &series.labels);
-                let finding = self.blank_finding(
-                    (FindingScope::Series, Kind::Spike),
-                    labels,
-                    series.key.0 as u64,
-                    series.state.episode.since(),
-                    at,
-                );
+                let since = series.state.episode.since();
+                let scope = (FindingScope::Series, Kind::Spike);
+                let finding = self.blank_finding(scope, labels, series.key.0 as u64, since, at);
                 let finding = Finding { is_rate: series.state.meaning.is_counter(), ..finding };
-                self.findings.raise(subject, finding);
+                let before = series.state.detector.clone();
+                self.findings.raise(subject, Case::new(finding, before));
             }
             Transition::None => {}
         }
+        let Some(series) = self.series[slot as usize].as_deref() else { return };
         let floor = series.state.floor();
-        let Some(finding) = self.findings.get_mut(subject) else { return };
+        let Some(case) = self.findings.get_mut(subject) else { return };
+        case.stretch(value - judged.expected);
+        let finding = &mut case.finding;
         finding.updated_at = at;
         finding.score = f64::from(score);
-        if finding.score > finding.peak_score * 1.05 {
+        let is_higher = finding.score > finding.peak_score * 1.05;
+        let is_fresh = at - finding.raised_at <= FRESH_MS;
+        if is_fresh || is_higher {
+            let workload = self.workloads[series.workload as usize].as_deref().map_or(WorkloadKey(0), |w| w.key);
+            let company = self.outlook.company(series.key, workload, series.group, finding.since);
+            (finding.companions, finding.siblings) = company;
+        }
+        if is_higher {
             finding.peak_score = finding.score;
             finding.seen = value;
             finding.expected = judged.expected;
             finding.lower = (judged.expected - judged.half_width).max(floor);
             finding.upper = judged.expected + judged.half_width;
             finding.drivers = anomaly::series_drivers(&judged.rarity, value >= judged.expected);
+        }
+        if is_fresh || is_higher {
             let text = finding.labels.to_string();
             finding.sentence = anomaly::series_sentence(&anomaly::SeriesStory {
                 series: &text,
-                seen: value,
-                expected: judged.expected,
+                seen: finding.seen,
+                expected: finding.expected,
                 band: (finding.lower, finding.upper),
                 is_rate: finding.is_rate,
                 since: finding.since,
                 drivers: &finding.drivers,
             });
         }
+    }
+
+    /// Ends the finding about a series; after a confirmed incident it goes on with what was known before.
+    fn resolve_series(&mut self, slot: u32, at: TimestampMs, kept: usize) {
+        let before = self.findings.resolve(Subject::Series(slot), at, kept);
+        if let (Some(mut before), Some(series)) = (before, self.series[slot as usize].as_deref_mut()) {
+            before.interrupt();
+            series.state.detector = Some(before);
+        }
+    }
+
+    /// Whether the series is being worked on. Nothing is judged or learnt then; what comes after is as after a gap.
+    fn pause(&mut self, slot: u32, at: TimestampMs, step: i64, options: &Options) -> bool {
+        let covered = self.plans.cover(slot, at);
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return covered };
+        let was = std::mem::replace(&mut series.state.paused, covered);
+        let place = series.workload as usize;
+        if covered && let Some(workload) = self.workloads[place].as_deref_mut() {
+            workload.state.paused_at = at;
+        }
+        match (was, covered) {
+            (false, true) => self.end_episode(slot, at, options),
+            (true, false) => {
+                if let Some(detector) = &mut series.state.detector {
+                    detector.interrupt();
+                }
+                self.hush(slot, at, step);
+            }
+            _ => {}
+        }
+        covered
+    }
+
+    /// Notes that a series has ended.
+    pub(super) fn close(&mut self, slot: u32, at: TimestampMs, options: &Options) {
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        if !std::mem::replace(&mut series.state.closed, true) {
+            self.outlook.tidings.went.extend(series.group);
+        }
+        self.end_episode(slot, at, options);
     }
 
     /// A finding raised at `at` of which nothing is told yet; `key` identifies what it is about.
@@ -407,7 +532,7 @@ impl Tenant {
         if let Some(series) = self.series[slot as usize].as_deref_mut()
             && series.state.episode.end()
         {
-            self.findings.resolve(Subject::Series(slot), at, options.findings_kept);
+            self.resolve_series(slot, at, options.findings_kept);
         }
     }
 }

@@ -171,12 +171,12 @@ fn options(app: &App) -> Options {
         ahead_ms: config.ingest.max_ahead.as_millis(),
         vanish_ms: config.series.vanish_after.as_millis(),
         series_per_tenant: config.series.max_per_tenant,
-        false_alarms_per_series_week: config.anomaly.false_alarms_per_series_week,
-        false_alarms_per_workload_week: config.anomaly.false_alarms_per_workload_week,
+        false_alarms_per_week: config.anomaly.false_alarms_per_week,
         min_relative_deviation: config.anomaly.min_relative_deviation,
         findings_kept: config.anomaly.findings_kept,
         names: app.answer_names(),
         seed: config.seed,
+        ..Options::default()
     }
 }
 

@@ -16,6 +16,39 @@ pub struct SeriesKey(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkloadKey(pub u64);
 
+/// Hash of a label set without the labels that tell one instance from another: series with the same one are siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GroupKey(pub u64);
+
+/// Labels in which siblings differ.
+const SIBLING_LABELS: [&str; 10] =
+    ["container_id", "host", "host_ip", "hostname", "id", "instance", "node", "pod", "pod_ip", "uid"];
+
+impl GroupKey {
+    /// The group of a label set, in order of name; `None` when nothing tells instances apart.
+    #[must_use]
+    pub fn of<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        let (mut bytes, mut is_instance) = (Vec::with_capacity(256), false);
+        for (name, value) in labels {
+            if SIBLING_LABELS.contains(&name) {
+                is_instance = true;
+                continue;
+            }
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(0xff);
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.push(0xff);
+        }
+        is_instance.then(|| Self(xxh3_64(&bytes)))
+    }
+
+    /// The labels that the members of a group share.
+    #[must_use]
+    pub fn labels(labels: &super::Labels) -> super::Labels {
+        labels.filtered(|name| !SIBLING_LABELS.contains(&name))
+    }
+}
+
 /// What the wire decoder must know of a series before anything is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -101,6 +134,17 @@ mod tests {
         assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
         assert_ne!(of(&[("a", "1")]).series, of(&[("a", "2")]).series);
         assert_ne!(of(&[("ab", "c")]).series, of(&[("a", "bc")]).series);
+    }
+
+    #[test]
+    fn siblings_differ_in_the_instance_only() {
+        let group = |pairs: &[(&'static str, &'static str)]| GroupKey::of(pairs.iter().copied());
+        let (a, b) = (group(&[("cpu", "0"), ("instance", "a")]), group(&[("cpu", "0"), ("instance", "b")]));
+        assert!(a.is_some() && a == b);
+        assert_ne!(a, group(&[("cpu", "1"), ("instance", "a")]));
+        assert_eq!(group(&[("cpu", "0")]), None);
+        let labels = Labels::from_pairs([("cpu", "0"), ("pod", "x"), ("job", "j")]);
+        assert_eq!(GroupKey::labels(&labels).to_string(), r#"{cpu="0",job="j"}"#);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod sample;
 mod tenant;
 
 pub use finding::{Companion, Companions, Driver, Finding, FindingScope, FindingStatus, Kind, Siblings};
-pub use identity::{Identity, IdentityBuilder, SeriesKey, WorkloadKey};
+pub use identity::{GroupKey, Identity, IdentityBuilder, SeriesKey, WorkloadKey};
 pub use labels::{Labels, METRIC_NAME};
 pub use matcher::{Condition, Matcher};
 pub use policy::{Command, Direction, Feedback, Maintenance, Rule, selects};

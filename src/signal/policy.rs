@@ -119,9 +119,10 @@ mod tests {
         assert_eq!([99, 100, 199, 200, 1_150].map(|at| once.covers(at)), [false, true, true, false, false]);
         assert!(once.is_over(200) && !once.is_over(199));
         let daily = window(100, 200, Some(1_000));
-        assert_eq!([99, 150, 200, 1_150, 1_200, 9_100].map(|at| daily.covers(at)), [
-            false, true, false, true, false, true
-        ]);
+        assert_eq!(
+            [99, 150, 200, 1_150, 1_200, 9_100].map(|at| daily.covers(at)),
+            [false, true, false, true, false, true]
+        );
         assert!(!daily.is_over(1_000_000));
     }
 

@@ -1,0 +1,443 @@
+//! What else goes on in a tenant: which workloads are disturbed, what its metrics are used to, and the bar that keeps
+//! findings within the budget.
+//!
+//! Shards report at every turn which series became disturbed and which disturbances are over; all of it is put together
+//! in one place and comes back at the next turn, so that every shard judges by the same picture however many there are.
+//!
+//! - **Stirs**: disturbances that have just begun. What many workloads show at once is less likely to be chance.
+//! - **Familiarity**: for every metric a histogram of how far its disturbances went. A queue that bursts twice a day
+//!   somewhere has to go further than ever before to be told of.
+//! - **Bar**: the weight from which a finding is raised, such that the findings that nothing else supports stay within
+//!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
+//!   exponentially, with the prior that our own simulator gives ([`Prior`]).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::families::FamilyName;
+use crate::{
+    anomaly::Circumstances,
+    signal::{Companion, Companions, GroupKey, Labels, SeriesKey, Siblings, TimestampMs, WorkloadKey},
+};
+
+/// Evidence from which a disturbance is reported to others.
+pub(super) const STIR: f32 = 7.0;
+/// Evidence from which a disturbance that is over goes on record.
+pub(super) const RECORD: f32 = 5.0;
+/// Reports per turn and shard; what is beyond is not told of.
+const REPORTS_MAX: usize = 2_048;
+/// Time for which a stir counts as going on at the same time, in ms.
+const RECENT_MS: i64 = 600_000;
+/// Disturbances of one metric within this time are one, in ms.
+const CLUSTER_MS: i64 = 1_800_000;
+/// Half-life of what is on record, in ms.
+const HALF_LIFE_MS: f64 = 14.0 * DAY_MS;
+/// Half-life of the usual number of disturbed workloads, in ms.
+const USUAL_HALF_LIFE_MS: f64 = DAY_MS;
+const DAY_MS: f64 = 86_400_000.0;
+const WEEK_MS: f64 = 7.0 * DAY_MS;
+/// Width of the histogram of evidence, in powers of ten from [`RECORD`].
+const BINS: usize = 18;
+/// How much less evidence still counts as similar.
+const SIMILAR: f32 = 2.0;
+
+/// Weight above which the tail of findings is recorded.
+const BASE: f64 = 11.0;
+/// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
+const BAR: std::ops::RangeInclusive<f64> = 13.0..=18.5;
+
+/// How weights are distributed before a tenant has shown its own: findings above [`BASE`] per series and week, how fast
+/// they get rarer with weight, and how many series-weeks and findings this counts for.
+#[derive(Clone, Copy, Debug)]
+struct Prior {
+    rate: f64,
+    scale: f64,
+    weeks: f64,
+    findings: f64,
+}
+
+/// Measured over simulated weeks of the demo's shop without faults.
+const PRIOR: Prior = Prior { rate: 0.036, scale: 1.7, weeks: 200.0, findings: 20.0 };
+
+/// A series that has become disturbed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Stir {
+    pub(super) at: TimestampMs,
+    pub(super) series: SeriesKey,
+    pub(super) workload: WorkloadKey,
+    pub(super) group: Option<GroupKey>,
+    pub(super) evidence: f32,
+    pub(super) labels: Labels,
+}
+
+/// A disturbance that is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Episodic {
+    pub(super) at: TimestampMs,
+    pub(super) series: SeriesKey,
+    pub(super) family: FamilyName,
+    /// Highest evidence, and highest weight that it was given.
+    pub(super) evidence: f32,
+    pub(super) weight: f32,
+    /// Whether nothing else supported it.
+    pub(super) alone: bool,
+}
+
+/// What a shard tells of one tenant at a turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tidings {
+    pub(super) newest: TimestampMs,
+    pub(super) series: usize,
+    pub(super) stirs: Vec<Stir>,
+    pub(super) over: Vec<Episodic>,
+    /// Groups of which a series came, or went, one entry each.
+    pub(super) came: Vec<GroupKey>,
+    pub(super) went: Vec<GroupKey>,
+}
+
+impl Tidings {
+    pub(super) fn stir(&mut self, stir: Stir) {
+        if self.stirs.len() < REPORTS_MAX {
+            self.stirs.push(stir);
+        }
+    }
+
+    pub(super) fn over(&mut self, episode: Episodic) {
+        if self.over.len() < REPORTS_MAX {
+            self.over.push(episode);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.newest = self.newest.max(other.newest);
+        self.series += other.series;
+        self.stirs.extend(other.stirs);
+        self.over.extend(other.over);
+        self.came.extend(other.came);
+        self.went.extend(other.went);
+    }
+}
+
+/// How far the disturbances of one metric went: clusters per power of ten of evidence, fading.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Familiarity {
+    counts: [f32; BINS],
+    faded_at: TimestampMs,
+    /// The cluster that may still grow: when it was last seen, and its highest evidence.
+    open: Option<(TimestampMs, f32)>,
+}
+
+fn bin(evidence: f32) -> usize {
+    ((evidence - RECORD).max(0.0) as usize).min(BINS - 1)
+}
+
+impl Familiarity {
+    fn take(&mut self, at: TimestampMs, evidence: f32) {
+        self.settle(at);
+        let highest = self.open.map_or(evidence, |(_, highest)| highest.max(evidence));
+        self.open = Some((at, highest));
+    }
+
+    /// Puts the open cluster on record once it is over. Returns whether anything changed.
+    fn settle(&mut self, now: TimestampMs) -> bool {
+        let Some((at, highest)) = self.open.filter(|(at, _)| now > at + CLUSTER_MS) else { return false };
+        let fade = (-(at - self.faded_at).max(0) as f64 / HALF_LIFE_MS).exp2() as f32;
+        self.counts.iter_mut().for_each(|count| *count *= fade);
+        self.faded_at = self.faded_at.max(at);
+        self.counts[bin(highest)] += 1.0;
+        self.open = None;
+        true
+    }
+
+    /// Clusters that went about as far as this evidence, or further.
+    fn alike(&self, evidence: f32) -> f32 {
+        self.counts[bin(evidence - SIMILAR)..].iter().sum()
+    }
+}
+
+/// What all shards are told of one tenant at a turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct News {
+    stirs: Vec<Stir>,
+    families: Vec<(FamilyName, Familiarity)>,
+    /// Series alive of the groups where that changed.
+    groups: Vec<(GroupKey, u32)>,
+    usual: f32,
+    bar: f32,
+}
+
+/// The picture of one tenant, put together from all shards.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Climate {
+    families: BTreeMap<FamilyName, Familiarity>,
+    /// Series alive, by group.
+    groups: BTreeMap<GroupKey, u32>,
+    /// Time until which exposure was counted.
+    now: Option<TimestampMs>,
+    /// Findings above [`BASE`] that nothing supported, the sum of their weights beyond it, and the series-weeks in which
+    /// they came; all fading.
+    alone: f64,
+    beyond: f64,
+    weeks: f64,
+    /// Usual number of workloads disturbed at the same time.
+    usual: f64,
+    bar: f64,
+    /// When workloads last became disturbed.
+    stirred: BTreeMap<WorkloadKey, TimestampMs>,
+}
+
+impl Climate {
+    /// Takes what shards reported at one turn, and says what is new. `budget` is in findings per week.
+    pub(super) fn absorb(&mut self, reports: Vec<Tidings>, budget: f64) -> News {
+        let mut all = Tidings { newest: TimestampMs::MIN, ..Tidings::default() };
+        reports.into_iter().for_each(|report| all.merge(report));
+        // Whatever shard it came from, it comes in the same order.
+        all.stirs.sort_by_key(|stir| (stir.at, stir.series));
+        all.over.sort_by_key(|episode| (episode.at, episode.series));
+        let before = self.now.unwrap_or(all.newest);
+        let now = all.newest.max(before);
+        let passed = now - before;
+        self.now = Some(now);
+        self.follow(&all.stirs, now, passed);
+        let groups = self.count(&all.came, &all.went);
+        let families = self.record(all.over, all.series, now, passed);
+        self.bar = self.bar_for(all.series, budget);
+        News { stirs: all.stirs, families, groups, usual: self.usual as f32, bar: self.bar as f32 }
+    }
+
+    /// Keeps the usual number of disturbed workloads.
+    fn follow(&mut self, stirs: &[Stir], now: TimestampMs, passed: i64) {
+        for stir in stirs {
+            self.stirred.insert(stir.workload, stir.at);
+        }
+        self.stirred.retain(|_, at| *at > now.saturating_sub(RECENT_MS));
+        let weight = 1.0 - (-(passed as f64) / USUAL_HALF_LIFE_MS).exp2();
+        self.usual += weight * (self.stirred.len() as f64 - self.usual);
+    }
+
+    /// Counts series alive; gives the groups where that changed.
+    fn count(&mut self, came: &[GroupKey], went: &[GroupKey]) -> Vec<(GroupKey, u32)> {
+        for group in came {
+            *self.groups.entry(*group).or_default() += 1;
+        }
+        for group in went {
+            let count = self.groups.entry(*group).or_default();
+            *count = count.saturating_sub(1);
+        }
+        let mut changed: Vec<GroupKey> = came.iter().chain(went).copied().collect();
+        changed.sort_unstable();
+        changed.dedup();
+        let changed = changed.into_iter().map(|group| (group, self.groups.get(&group).copied().unwrap_or(0))).collect();
+        self.groups.retain(|_, count| *count > 0);
+        changed
+    }
+
+    /// Puts disturbances on record; gives the metrics whose record changed.
+    fn record(
+        &mut self,
+        over: Vec<Episodic>,
+        series: usize,
+        now: TimestampMs,
+        passed: i64,
+    ) -> Vec<(FamilyName, Familiarity)> {
+        let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
+        self.alone *= fade;
+        self.beyond *= fade;
+        self.weeks = self.weeks * fade + series as f64 * passed as f64 / WEEK_MS;
+        for episode in over {
+            let beyond = f64::from(episode.weight) - BASE;
+            if episode.alone && beyond > 0.0 {
+                self.beyond += beyond.min(4.0 * self.scale());
+                self.alone += 1.0;
+            }
+            self.families.entry(episode.family).or_default().take(episode.at, episode.evidence);
+        }
+        let mut changed = Vec::new();
+        for (family, familiarity) in &mut self.families {
+            if familiarity.settle(now) {
+                changed.push((family.clone(), familiarity.clone()));
+            }
+        }
+        changed
+    }
+
+    fn scale(&self) -> f64 {
+        (self.beyond + PRIOR.findings * PRIOR.scale) / (self.alone + PRIOR.findings)
+    }
+
+    /// The weight that chance is expected to pass `budget` times a week.
+    fn bar_for(&self, series: usize, budget: f64) -> f64 {
+        let rate = (self.alone + PRIOR.weeks * PRIOR.rate) / (self.weeks + PRIOR.weeks);
+        let bar = BASE + self.scale() * (rate * series.max(1) as f64 / budget).ln();
+        bar.clamp(*BAR.start(), *BAR.end())
+    }
+}
+
+/// What a shard knows of its tenant's climate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Outlook {
+    /// Weight from which a finding is raised.
+    pub(super) bar: f32,
+    usual: f32,
+    stirs: VecDeque<Stir>,
+    stirred: BTreeMap<WorkloadKey, TimestampMs>,
+    families: BTreeMap<FamilyName, Familiarity>,
+    groups: BTreeMap<GroupKey, u32>,
+    /// What is to be reported at the next turn.
+    pub(super) tidings: Tidings,
+}
+
+impl Default for Outlook {
+    fn default() -> Self {
+        Self {
+            bar: *BAR.end() as f32,
+            usual: 0.0,
+            stirs: VecDeque::new(),
+            stirred: BTreeMap::new(),
+            families: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            tidings: Tidings::default(),
+        }
+    }
+}
+
+impl Outlook {
+    /// Takes the news of a turn.
+    pub(super) fn hear(&mut self, news: &News, now: TimestampMs) {
+        self.bar = news.bar;
+        self.usual = news.usual;
+        for (family, known) in &news.families {
+            self.families.insert(family.clone(), known.clone());
+        }
+        for (group, count) in &news.groups {
+            if *count > 0 {
+                self.groups.insert(*group, *count)
+            } else {
+                self.groups.remove(group)
+            };
+        }
+        for stir in &news.stirs {
+            self.stirred.insert(stir.workload, stir.at);
+            self.stirs.push_back(stir.clone());
+        }
+        self.stirred.retain(|_, at| *at > now.saturating_sub(RECENT_MS));
+        while self.stirs.front().is_some_and(|stir| stir.at <= now.saturating_sub(RECENT_MS))
+            || self.stirs.len() > 4 * REPORTS_MAX
+        {
+            self.stirs.pop_front();
+        }
+    }
+
+    /// Under which circumstances a series of `family` in `workload` shows evidence.
+    pub(super) fn circumstances(
+        &self,
+        family: &str,
+        workload: WorkloadKey,
+        evidence: f32,
+        is_young: bool,
+    ) -> Circumstances {
+        let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
+        Circumstances {
+            familiar: self.families.get(family).map_or(0.0, |known| known.alike(evidence)),
+            others: others as f32,
+            usual_others: self.usual,
+            is_young,
+        }
+    }
+
+    /// What else moved while a series was disturbed since `since`, and how its siblings did.
+    pub(super) fn company(
+        &self,
+        series: SeriesKey,
+        workload: WorkloadKey,
+        group: Option<GroupKey>,
+        since: TimestampMs,
+    ) -> (Companions, Option<Siblings>) {
+        let near = |stir: &&Stir| stir.series != series && (stir.at - since).abs() <= RECENT_MS;
+        let mut near: Vec<&Stir> = self.stirs.iter().filter(near).collect();
+        near.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then_with(|| a.series.cmp(&b.series)));
+        let mut workloads: Vec<WorkloadKey> =
+            near.iter().map(|stir| stir.workload).filter(|w| *w != workload).collect();
+        workloads.sort_unstable();
+        workloads.dedup();
+        let alike = near.iter().filter(|stir| group.is_some() && stir.group == group).count() as u32;
+        let told = |stir: &&Stir| Companion { labels: stir.labels.clone(), evidence: stir.evidence, since: stir.at };
+        let companions = Companions {
+            series: near.len() as u32,
+            workloads: workloads.len() as u32,
+            strongest: near.iter().take(Companions::SHOWN).map(told).collect(),
+        };
+        let siblings = group.and_then(|group| self.groups.get(&group)).map_or(0, |alive| alive.saturating_sub(1));
+        let siblings = (siblings > 0).then(|| Siblings { count: siblings, alike: alike.min(siblings) });
+        (companions, siblings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stir(at: TimestampMs, key: u64) -> Stir {
+        Stir {
+            at,
+            series: SeriesKey(u128::from(key)),
+            workload: WorkloadKey(key / 10),
+            group: Some(GroupKey(key % 10)),
+            evidence: 9.0 + key as f32,
+            labels: Labels::default(),
+        }
+    }
+
+    fn over(at: TimestampMs, weight: f32) -> Episodic {
+        let family = FamilyName::from("m");
+        Episodic { at, series: SeriesKey(1), family, evidence: weight, weight, alone: true }
+    }
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_metric_gets_familiar_with_what_its_series_do() {
+        let mut known = Familiarity::default();
+        for i in 0..5 {
+            known.take(i * HOUR, 12.0);
+            known.take(i * HOUR + 60_000, 14.2);
+        }
+        assert!(known.settle(10 * HOUR));
+        assert!((known.alike(15.9) - 5.0).abs() < 0.1, "one for each hour: {}", known.alike(15.9));
+        assert_eq!(known.alike(17.1), 0.0);
+    }
+
+    #[test]
+    fn the_bar_follows_the_budget_and_what_is_seen() {
+        let quiet = Climate::default();
+        assert!(quiet.bar_for(2_000, 0.5) > quiet.bar_for(2_000, 2.0));
+        assert!(quiet.bar_for(20_000, 2.0) > quiet.bar_for(2_000, 2.0));
+        let mut noisy = Climate::default();
+        let mut calm = Climate::default();
+        for hour in 1..24 * 14 {
+            let tidings =
+                |over| vec![Tidings { newest: hour * HOUR, series: 2_000, stirs: vec![], over, ..Tidings::default() }];
+            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
+            calm.absorb(tidings(vec![]), 2.0);
+        }
+        assert!(noisy.bar > calm.bar + 1.0, "{} against {}", noisy.bar, calm.bar);
+    }
+
+    #[test]
+    fn company_is_who_stirred_at_the_same_time() {
+        let mut outlook = Outlook::default();
+        let stirs = vec![stir(HOUR, 11), stir(HOUR + 1, 21), stir(HOUR + 2, 31), stir(HOUR + 3, 12)];
+        let groups = vec![(GroupKey(1), 4)];
+        let news = News { stirs, groups, bar: 15.0, ..News::default() };
+        outlook.hear(&news, HOUR + 4);
+        let (companions, siblings) = outlook.company(SeriesKey(11), WorkloadKey(1), Some(GroupKey(1)), HOUR);
+        assert_eq!((companions.series, companions.workloads), (3, 2));
+        assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
+        assert_eq!(companions.strongest[0].evidence, 40.0);
+        let alone = outlook.circumstances("m", WorkloadKey(1), 10.0, false);
+        assert_eq!((alone.others, alone.familiar), (2.0, 0.0));
+        outlook.hear(&News::default(), HOUR + 2 * RECENT_MS);
+        assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());
+    }
+}
