@@ -18,5 +18,5 @@ pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};
 pub use threshold::{
-    Circumstances, DISTURBED, EVENT, Episode, Evidence, RELEASE, Transition, forest_weight, threshold,
+    Circumstances, EVENT, Episode, RELEASE, Standing, Transition, forest_weight, threshold,
 };

@@ -13,7 +13,7 @@ use crate::signal::TimestampMs;
 /// Record score from which a sample is an event (detection.md, part 1, step 5: best on the development sets).
 pub const EVENT: f32 = 8.2;
 /// Evidence from which a series counts as disturbed, for the start of an episode.
-pub const DISTURBED: f32 = 1.0;
+const DISTURBED: f32 = 1.0;
 /// Share of the threshold that confirms a sample above it.
 const CONFIRM: f32 = 0.7;
 /// Share of the threshold below which an episode cools down.
@@ -59,7 +59,7 @@ impl Circumstances {
 
     /// Support by others: 1.5 for each doubling of the disturbed workloads beyond the usual number.
     fn support(&self) -> f32 {
-        let doublings = ((1.0 + self.others) / (1.0 + 2.0 * self.usual_others)).log2();
+        let doublings = ((1.0 + self.others) / (1.0 + self.usual_others)).log2();
         (1.5 * doublings).clamp(0.0, Self::SUPPORT_MAX)
     }
 
@@ -98,34 +98,29 @@ pub enum Transition {
 /// Where a series or workload stands.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Episode {
-    /// Whether an event was seen since the disturbance began.
-    event: bool,
-    /// Bit i: the sample i ago had evidence above the threshold, or nearly so.
-    high: u8,
-    near: u8,
-    cool: u8,
-    calm: u8,
-    firing: bool,
+    /// Evidence of the last three samples, the newest first.
+    last: [f32; 3],
+    /// Highest sustained evidence of the disturbance.
+    peak: f32,
     /// Start of the disturbance; meaningful while it lasts.
     since: TimestampMs,
+    /// Whether an event was seen since the disturbance began.
+    event: bool,
     disturbed: bool,
+    calm: u8,
+    firing: bool,
+    cool: u8,
     /// Whether a finding would have been raised, had it not looked like a known false alarm.
     owed: bool,
 }
 
-/// One sample as an episode sees it.
+/// What may be made of an episode after a sample.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence {
-    /// Event time.
-    pub at: TimestampMs,
-    /// Whether the sample is an event.
-    pub is_event: bool,
-    /// Evidence over what a finding needs; 1 is enough.
-    pub ratio: f32,
-    /// Whether there is any evidence to speak of.
-    pub is_disturbed: bool,
+pub struct Standing {
     /// Smooth score; 1 is the threshold.
     pub score: f32,
+    /// Sustained evidence, weighed, over what a finding needs; 1 is enough.
+    pub ratio: f32,
     /// Whether anything may be raised now: not in the wake of a restart or a gap, and far enough from what was
     /// expected to matter.
     pub may_raise: bool,
@@ -134,24 +129,32 @@ pub struct Evidence {
 }
 
 impl Episode {
-    /// Takes the next sample.
-    pub fn observe(&mut self, evidence: Evidence) -> Transition {
-        self.track_start(evidence);
-        self.event |= evidence.is_event;
-        self.high = (self.high << 1 | u8::from(evidence.ratio >= 1.0)) & 0b111;
-        self.near = (self.near << 1 | u8::from(evidence.ratio >= CONFIRM)) & 0b111;
+    /// Takes the evidence of the next sample; returns what of it is sustained: evidence that came with an event and is
+    /// confirmed by a second sample nearly as odd among three. 0 while there is none.
+    pub fn observe(&mut self, at: TimestampMs, evidence: f32, is_event: bool) -> f32 {
+        self.track(at, evidence);
+        self.event |= is_event;
+        self.last = [evidence, self.last[0], self.last[1]];
+        let mut sorted = self.last;
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let sustained = sorted[0].min(sorted[1] / CONFIRM);
+        let is_confirmed = self.event && evidence >= CONFIRM * sustained;
+        let sustained = if is_confirmed { sustained } else { 0.0 };
+        self.peak = self.peak.max(sustained);
+        sustained
+    }
+
+    /// Decides whether a finding begins or ends with the sample just observed.
+    pub fn decide(&mut self, standing: Standing) -> Transition {
         if self.firing {
-            self.cool = if evidence.score < COOL { self.cool + 1 } else { 0 };
+            self.cool = if standing.score < COOL { self.cool + 1 } else { 0 };
             if self.cool >= COOL_SAMPLES {
                 self.end();
                 return Transition::Resolved;
             }
-            return Transition::None;
-        }
-        let stands_out = self.event && self.high != 0 && self.near & 1 == 1 && self.near.count_ones() >= 2;
-        if evidence.may_raise && (stands_out || self.owed) {
-            self.owed = evidence.is_known;
-            if !evidence.is_known {
+        } else if standing.may_raise && (standing.ratio >= 1.0 || self.owed) {
+            self.owed = standing.is_known;
+            if !standing.is_known {
                 self.firing = true;
                 self.cool = 0;
                 return Transition::Raised;
@@ -160,10 +163,10 @@ impl Episode {
         Transition::None
     }
 
-    fn track_start(&mut self, evidence: Evidence) {
-        if evidence.is_disturbed {
+    fn track(&mut self, at: TimestampMs, evidence: f32) {
+        if evidence >= DISTURBED {
             if !self.disturbed {
-                self.since = evidence.at;
+                (self.since, self.peak) = (at, 0.0);
             }
             self.disturbed = true;
             self.calm = 0;
@@ -179,6 +182,12 @@ impl Episode {
     #[must_use]
     pub fn is_disturbed(&self) -> bool {
         self.disturbed
+    }
+
+    /// Highest sustained evidence of the disturbance that goes on or has just ended.
+    #[must_use]
+    pub fn peak(&self) -> f32 {
+        self.peak
     }
 
     /// Whether a finding is open.
@@ -205,12 +214,10 @@ impl Episode {
 mod tests {
     use super::*;
 
-    fn evidence(at: TimestampMs, is_event: bool, ratio: f32, score: f32) -> Evidence {
-        Evidence { at, is_event, ratio, is_disturbed: ratio > 0.15, score, may_raise: true, is_known: false }
-    }
-
-    fn feed(episode: &mut Episode, at: TimestampMs, is_event: bool, ratio: f32, score: f32) -> Transition {
-        episode.observe(evidence(at, is_event, ratio, score))
+    /// Evidence of 10 is enough.
+    fn feed(episode: &mut Episode, at: TimestampMs, is_event: bool, evidence: f32, score: f32) -> Transition {
+        let ratio = episode.observe(at, evidence, is_event) / 10.0;
+        episode.decide(Standing { score, ratio, may_raise: true, is_known: false })
     }
 
     #[test]
@@ -227,7 +234,7 @@ mod tests {
         let among = |others, usual_others| Circumstances { others, usual_others, ..plain };
         assert!((among(3.0, 0.0).weigh(10.0) - 13.0).abs() < 1e-5 && !among(3.0, 0.0).is_alone());
         assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
-        assert_eq!(among(3.0, 5.0).weigh(10.0), 10.0, "as usual");
+        assert_eq!(among(3.0, 3.0).weigh(10.0), 10.0, "as usual");
         assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 8.0);
         assert_eq!(Circumstances { is_young: true, ..plain }.weigh(10.0), 8.0);
         assert_eq!(forest_weight(0.5), 1.0);
@@ -236,24 +243,22 @@ mod tests {
     #[test]
     fn what_looks_like_a_known_false_alarm_is_raised_when_it_outgrows_it() {
         let mut episode = Episode::default();
-        let known = |at| Evidence { is_known: true, ..evidence(at, true, 1.5, 1.5) };
-        assert_eq!([1, 2, 3].map(|at| episode.observe(known(at))), [Transition::None; 3]);
-        let weak = evidence(4, false, 0.2, 1.0);
-        assert_eq!(episode.observe(Evidence { is_known: true, ..weak }), Transition::None);
-        assert_eq!(
-            episode.observe(Evidence { at: 5, ..weak }),
-            Transition::Raised,
-            "still disturbed, and now for too long"
-        );
+        let mut feed = |at, evidence, is_known| {
+            let ratio = episode.observe(at, evidence, true) / 10.0;
+            episode.decide(Standing { score: 1.5, ratio, may_raise: true, is_known })
+        };
+        assert_eq!([1, 2, 3].map(|at| feed(at, 15.0, true)), [Transition::None; 3]);
+        assert_eq!(feed(4, 2.0, true), Transition::None);
+        assert_eq!(feed(5, 2.0, false), Transition::Raised, "still disturbed, and now for too long");
     }
 
     #[test]
     fn one_sample_is_not_enough_two_are_and_the_end_is_sticky() {
         let mut episode = Episode::default();
-        assert_eq!(feed(&mut episode, 1, true, 1.5, 1.5), Transition::None);
-        assert_eq!(feed(&mut episode, 2, false, 0.3, 1.4), Transition::None);
-        assert_eq!(feed(&mut episode, 3, false, 0.8, 1.3), Transition::Raised, "2 of the last 3");
-        assert_eq!(episode.since(), 1);
+        assert_eq!(feed(&mut episode, 1, true, 15.0, 1.5), Transition::None);
+        assert_eq!(feed(&mut episode, 2, false, 3.0, 1.4), Transition::None);
+        assert_eq!(feed(&mut episode, 3, false, 8.0, 1.3), Transition::Raised, "2 of the last 3");
+        assert_eq!((episode.since(), episode.peak()), (1, 8.0 / CONFIRM));
         for at in 4..8 {
             assert_eq!(feed(&mut episode, at, false, 0.0, 0.4), Transition::None);
         }
@@ -269,9 +274,11 @@ mod tests {
     fn high_evidence_without_an_event_raises_nothing() {
         let mut episode = Episode::default();
         for at in 0..10 {
-            assert_eq!(feed(&mut episode, at, false, 2.0, 2.0), Transition::None);
+            assert_eq!(feed(&mut episode, at, false, 20.0, 2.0), Transition::None);
         }
-        let quiet = Evidence { may_raise: false, ..evidence(11, true, 2.0, 2.0) };
-        assert_eq!(episode.observe(quiet), Transition::None);
+        let ratio = episode.observe(11, 20.0, true) / 10.0;
+        assert!(ratio >= 1.0);
+        let quiet = Standing { score: 2.0, ratio, may_raise: false, is_known: false };
+        assert_eq!(episode.decide(quiet), Transition::None);
     }
 }

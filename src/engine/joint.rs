@@ -6,19 +6,20 @@
 
 use super::{
     Scored,
+    climate::{Episodic, RECORD},
     findings::{Case, Subject},
     lessons::Shape,
     pace::Pace,
     state::Workload,
-    tenant::{Context, Tenant},
+    tenant::{Context, DAY_MS, Tenant},
 };
 use crate::{
     anomaly::{
-        self, DISTURBED, Evidence, RELEASE, TailPrior, Transition,
+        self, RELEASE, Standing, TailPrior, Transition,
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
-    signal::{Finding, FindingScope, GroupKey, Kind, Sample, TimestampMs},
+    signal::{Finding, FindingScope, GroupKey, Kind, Sample, SeriesKey, TimestampMs},
 };
 
 /// Metrics that represent a workload.
@@ -40,8 +41,8 @@ const BAND_ONE_IN: f32 = 1_000.0;
 /// Stands for a series that is gone.
 const GONE: u32 = u32::MAX;
 
-/// Bar at which a workload's threshold stands as it is.
-const USUAL_BAR: f32 = 16.0;
+/// Evidence of a series that a workload at its threshold is held equal to.
+const SERIES_LIKE: f32 = 16.0;
 
 /// What lessons about a workload go by: the labels that name it without its instance.
 fn group_of(workload: &Workload) -> GroupKey {
@@ -142,21 +143,30 @@ impl Tenant {
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
         let smooth = state.held / pace.workload_threshold;
-        // The bar that keeps series within the budget moves this one with it.
-        let enough = pace.workload_threshold * (self.outlook.bar / USUAL_BAR).max(1.0);
-        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
+        let was_disturbed = state.episode.is_disturbed();
+        // On the scale of a series' evidence, so that one bar keeps both within the budget.
+        let scale = SERIES_LIKE / pace.workload_threshold;
+        let sustained = state.episode.observe(at, evidence * scale, is_event);
+        let is_young = i64::from(state.rows) * i64::from(pace.cadence.step_ms()) < DAY_MS;
+        let family = format!("workload {:016x}", group.0);
+        let circumstances = self.outlook.circumstances(&family, workload.key, sustained, is_young);
+        let weight = circumstances.weigh(sustained);
+        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
         let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };
-        let is_known = may_raise && evidence >= enough * 0.5 && self.lessons.covers(group, &shape);
-        let transition = state.episode.observe(Evidence {
-            at,
-            is_event,
-            ratio: evidence / enough,
-            is_disturbed: evidence >= DISTURBED,
-            score: smooth,
-            may_raise,
-            is_known,
-        });
+        let is_known = may_raise && weight > 0.0 && self.lessons.covers(group, &shape);
+        let standing = Standing { score: smooth, ratio: weight / self.outlook.bar, may_raise, is_known };
+        let transition = state.episode.decide(standing);
+        state.weight = state.weight.max(weight);
+        state.supported |= weight > 0.0 && !circumstances.is_alone();
+        if was_disturbed && !state.episode.is_disturbed() {
+            let (weight, supported) = (std::mem::take(&mut state.weight), std::mem::take(&mut state.supported));
+            if weight > 0.0 && state.episode.peak() >= RECORD {
+                let (series, family) = (SeriesKey(u128::from(workload.key.0)), family.as_str().into());
+                let evidence = state.episode.peak();
+                self.outlook.tidings.over(Episodic { at, series, family, evidence, weight, alone: !supported });
+            }
+        }
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));
             Verdict::new(usual / 2.0, usual / 2.0, f64::from(smooth), state.episode.is_firing())

@@ -7,6 +7,7 @@ use super::{
     tenant::{Context, Tenant},
 };
 use crate::{
+    anomaly::{Detector, SETTLED},
     ingest::remote_write::NativeHistogram,
     series::resolve,
     signal::{Identity, Labels, METRIC_NAME, MetricKind, Sample, TimestampMs, stale_nan},
@@ -94,6 +95,7 @@ impl Tenant {
             return;
         }
         self.swept_at = self.newest;
+        self.judged = 0;
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
         for slot in 0..self.series.len() as u32 {
@@ -104,6 +106,9 @@ impl Tenant {
                 self.remove(slot, options.findings_kept);
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
+            } else if !series.state.closed && series.state.speaks {
+                let settled = |detector: &Detector| detector.samples() > SETTLED && detector.varies();
+                self.judged += usize::from(series.state.detector.as_deref().is_some_and(settled));
             }
         }
         self.plans.forget(self.newest);

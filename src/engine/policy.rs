@@ -11,7 +11,7 @@ use crate::{
     anomaly::Detector,
     series::{Meaning, rate, resolve},
     signal::{
-        Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, TenantId,
+        Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, SeriesKey, TenantId,
         TimestampMs, is_stale, selects,
     },
 };
@@ -194,7 +194,7 @@ impl Tenant {
             (Some(Feedback::FalseAlarm), _) => Some(true),
             _ => None,
         };
-        let group = subject_group(&finding);
+        let group = subject_group(GroupKey::of(finding.labels.iter()), Identity::of(&finding.labels).series);
         let lesson = lesson.map(|forget| Heed { lesson: Lesson::of(group, &shape), forget });
         if let (FindingScope::Series, Some(detector)) = (finding.scope, detector)
             && let Some(slot) = self.by_key.get(&Identity::of(&finding.labels).series).copied()
@@ -231,7 +231,7 @@ impl Tenant {
     }
 }
 
-/// The group that a lesson about a finding belongs to: its siblings, or else itself.
-pub(super) fn subject_group(finding: &Finding) -> GroupKey {
-    GroupKey::of(finding.labels.iter()).unwrap_or_else(|| GroupKey(Identity::of(&finding.labels).series.0 as u64))
+/// The group that lessons about a series or workload belong to: its siblings, or else itself.
+pub(super) fn subject_group(group: Option<GroupKey>, key: SeriesKey) -> GroupKey {
+    group.unwrap_or(GroupKey(key.0 as u64))
 }

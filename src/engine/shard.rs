@@ -39,6 +39,8 @@ pub struct ShardStats {
     pub model_generation: u64,
     /// Bytes of memory by part, about.
     pub bytes: BTreeMap<&'static str, usize>,
+    /// Weight from which a finding is raised, by tenant.
+    pub bars: BTreeMap<TenantId, f32>,
     /// Newest event time by tenant.
     pub newest: BTreeMap<TenantId, TimestampMs>,
 }
@@ -161,6 +163,7 @@ impl Shard {
         for (id, tenant) in &self.tenants {
             stats.series.insert(id.clone(), tenant.series_count());
             stats.newest.insert(id.clone(), tenant.newest);
+            stats.bars.insert(id.clone(), tenant.outlook.bar);
             stats.workloads += tenant.by_workload.len();
             stats.findings_firing += tenant.findings.firing();
             stats.findings_raised += tenant.findings.raised();

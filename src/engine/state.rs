@@ -42,8 +42,8 @@ pub(super) struct SeriesState {
     pub(super) episode: Episode,
     /// Evidence, rising at once and falling slowly.
     pub(super) held: f32,
-    /// Highest evidence of the disturbance going on, and the highest weight it was given.
-    pub(super) peak: (f32, f32),
+    /// Highest weight that was given to the disturbance going on.
+    pub(super) weight: f32,
     /// Whether others were told of that disturbance, and whether something supported it.
     pub(super) stirred: bool,
     pub(super) supported: bool,
@@ -79,7 +79,7 @@ impl SeriesState {
             window: Window::default(),
             episode: Episode::default(),
             held: 0.0,
-            peak: (0.0, 0.0),
+            weight: 0.0,
             stirred: false,
             supported: false,
             paused: false,
@@ -119,6 +119,9 @@ pub(super) struct WorkloadState {
     pub(super) episode: Episode,
     pub(super) held: f32,
     pub(super) window: Window,
+    /// As for a series: highest weight of the disturbance going on, and whether something supported it.
+    pub(super) weight: f32,
+    pub(super) supported: bool,
     /// Time of the last sample that came while a series of it was being worked on: rows around it are not judged.
     pub(super) paused_at: TimestampMs,
     /// The wake of the last restart or gap: what begins in it is not raised.
@@ -167,6 +170,8 @@ impl WorkloadState {
             episode: Episode::default(),
             held: 0.0,
             window: Window::default(),
+            weight: 0.0,
+            supported: false,
             paused_at: TimestampMs::MIN,
             wake: Wake { from: TimestampMs::MIN, until: TimestampMs::MIN },
         }

@@ -11,11 +11,11 @@ use super::{
     findings::{Case, Findings, Subject},
     lessons::{Lessons, Shape},
     pace::Paces,
-    policy::{Plans, Policies},
+    policy::{Plans, Policies, subject_group},
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, DISTURBED, Detector, EVENT, Evidence, Judgement, RELEASE, SETTLED, Transition, WARM},
+    anomaly::{self, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
@@ -26,7 +26,7 @@ use crate::{
 /// A gap is longer than this many intervals.
 const GAP_STEPS: i64 = 3;
 /// Before a series was seen for so long it has not shown a whole day, in ms.
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 /// While a finding is so young, in ms, what else moves is still looked at.
 const FRESH_MS: i64 = 600_000;
 /// Values beyond are not scored: their squares would leave the range of f64.
@@ -65,6 +65,8 @@ pub(super) struct Tenant {
     pub(super) lessons: Lessons,
     pub(super) plans: Plans,
     policies: Policies,
+    /// Series that may be told of, as of the last sweep.
+    pub(super) judged: usize,
     /// Newest event time seen.
     pub(super) newest: TimestampMs,
     pub(super) swept_at: TimestampMs,
@@ -99,6 +101,7 @@ impl Tenant {
             lessons: Lessons::default(),
             plans: Plans::default(),
             policies: Policies::default(),
+            judged: 0,
             newest: TimestampMs::MIN,
             swept_at: TimestampMs::MIN,
         }
@@ -122,7 +125,7 @@ impl Tenant {
     /// What is to be told at a turn.
     pub(super) fn report(&mut self) -> Tidings {
         let mut tidings = std::mem::take(&mut self.outlook.tidings);
-        (tidings.newest, tidings.series) = (self.newest, self.series_count());
+        (tidings.newest, tidings.series) = (self.newest, self.judged);
         tidings
     }
 
@@ -324,52 +327,48 @@ impl Tenant {
         };
         let score = judged.state.max(state.held) / pace.series_threshold;
         let is_event = judged.event >= EVENT && !wake.holds(sample.at);
+        let was_disturbed = state.episode.is_disturbed();
+        let sustained = state.episode.observe(sample.at, judged.evidence, is_event);
         let metric = self.interner.text(series.metric);
         let is_young = sample.at - state.born < DAY_MS;
-        let circumstances = self.outlook.circumstances(metric, workload, judged.evidence, is_young);
-        let weight = circumstances.weigh(judged.evidence);
+        let circumstances = self.outlook.circumstances(metric, workload, sustained, is_young);
+        let weight = circumstances.weigh(sustained);
         let speaks = state.speaks && detector.samples() > SETTLED && !wake.holds(sample.at);
-        let mut evidence = Evidence {
-            at: sample.at,
-            is_event,
-            ratio: weight / self.outlook.bar,
-            is_disturbed: judged.evidence >= DISTURBED,
+        let mut standing = Standing {
             score,
+            ratio: weight / self.outlook.bar,
             may_raise: speaks
                 && !wake.holds(state.episode.since())
                 && self.policies.get(series.policy).admits(value, judged.expected),
             is_known: false,
         };
-        if evidence.ratio >= 0.5 && evidence.may_raise {
+        if weight > 0.0 && standing.may_raise {
             let (distance, began) = (value - judged.expected, state.episode.since());
             let shape = Shape { above: distance > 0.0, reach: distance.abs(), began, now: sample.at };
-            let group = series.group.unwrap_or(GroupKey(series.key.0 as u64));
-            evidence.is_known = self.lessons.covers(group, &shape);
+            standing.is_known = self.lessons.covers(subject_group(series.group, series.key), &shape);
         }
-        let was_disturbed = state.episode.is_disturbed();
-        let transition = state.episode.observe(evidence);
-        if speaks && judged.evidence > state.peak.0 {
-            state.peak = (judged.evidence, weight);
+        let transition = state.episode.decide(standing);
+        if speaks && weight > 0.0 {
+            state.weight = state.weight.max(weight);
             state.supported |= !circumstances.is_alone();
-        }
-        if speaks && judged.evidence >= STIR && !state.stirred {
-            state.stirred = true;
-            self.outlook.tidings.stir(Stir {
-                at: sample.at,
-                series: series.key,
-                workload,
-                group: series.group,
-                evidence: judged.evidence,
-                labels: resolve(&self.interner, &series.labels),
-            });
+            if sustained >= STIR && !std::mem::replace(&mut state.stirred, true) {
+                self.outlook.tidings.stir(Stir {
+                    at: sample.at,
+                    series: series.key,
+                    workload,
+                    group: series.group,
+                    evidence: sustained,
+                    labels: resolve(&self.interner, &series.labels),
+                });
+            }
         }
         if was_disturbed && !state.episode.is_disturbed() {
-            let (highest, weight) = std::mem::take(&mut state.peak);
-            let (_, supported) = (std::mem::take(&mut state.stirred), std::mem::take(&mut state.supported));
-            if highest >= RECORD {
-                let family = metric.clone();
-                let (at, series, alone) = (sample.at, series.key, !supported);
-                self.outlook.tidings.over(Episodic { at, series, family, evidence: highest, weight, alone });
+            let (weight, supported) = (std::mem::take(&mut state.weight), std::mem::take(&mut state.supported));
+            state.stirred = false;
+            if weight > 0.0 && state.episode.peak() >= RECORD {
+                let (at, family, evidence) = (sample.at, metric.clone(), state.episode.peak());
+                let episode = Episodic { at, series: series.key, family, evidence, weight, alone: !supported };
+                self.outlook.tidings.over(episode);
             }
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
