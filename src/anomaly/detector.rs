@@ -46,6 +46,8 @@ const WARM_RANGE: u32 = 50;
 pub const WARM: u32 = 100;
 /// Samples before a finding may be raised about a series: cold series stay quiet.
 pub const SETTLED: u32 = 300;
+/// Samples that inherited knowledge counts for.
+const INHERITED: u32 = 400;
 /// Residuals and differences are limited to this many deviations.
 const LIMIT: f64 = 30.0;
 /// What is learnt is clipped to this many deviations.
@@ -128,10 +130,43 @@ impl Detector {
         }
     }
 
+    /// A detector for a sibling of this one's series that begins at `value`: it knows how the siblings vary, and in what
+    /// rhythm, around a level of its own.
+    ///
+    /// What is known counts for no more than [`INHERITED`] samples, so that what the heir shows by itself soon weighs more.
+    #[must_use]
+    pub fn heir(&self, value: f64, cadence: &Cadence, at: TimestampMs) -> Self {
+        let known = self.profile.get(cadence.part_of_day(at)).map_or(f32::NAN, |part| *part);
+        let expected = if known.is_nan() { self.mean } else { self.base + f64::from(known) };
+        let offset = value - expected;
+        let mut heir = Self {
+            n: self.n.min(INHERITED),
+            generation: 0,
+            base: self.base + offset,
+            mean: self.mean + offset,
+            low: self.low + offset,
+            high: self.high + offset,
+            low_before: self.low_before + offset,
+            high_before: self.high_before + offset,
+            smoothed: 0.0,
+            state: 0.0,
+            records: Records::default(),
+            ..self.clone()
+        };
+        heir.interrupt();
+        heir
+    }
+
     /// Samples observed.
     #[must_use]
     pub fn samples(&self) -> u32 {
         self.n
+    }
+
+    /// The slow mean.
+    #[must_use]
+    pub fn level(&self) -> f64 {
+        self.mean
     }
 
     /// The lowest value of the last weeks.

@@ -17,6 +17,4 @@ pub use explain::{SeriesStory, clock, number, series_drivers, series_sentence, w
 pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};
-pub use threshold::{
-    Circumstances, EVENT, Episode, RELEASE, Standing, Transition, forest_weight, threshold,
-};
+pub use threshold::{Circumstances, EVENT, Episode, RELEASE, Standing, Transition, forest_weight, threshold};

@@ -78,7 +78,7 @@ impl Circumstances {
         if evidence <= 0.0 {
             return 0.0;
         }
-        let habit = 2.0 * (1.0 + self.familiar).log10();
+        let habit = 3.0 * (1.0 + self.familiar).log10();
         let youth = if self.is_young { 2.0 } else { 0.0 };
         (evidence + self.support() - habit - youth).max(0.0)
     }
@@ -235,7 +235,7 @@ mod tests {
         assert!((among(3.0, 0.0).weigh(10.0) - 13.0).abs() < 1e-5 && !among(3.0, 0.0).is_alone());
         assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
         assert_eq!(among(3.0, 3.0).weigh(10.0), 10.0, "as usual");
-        assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 8.0);
+        assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 7.0);
         assert_eq!(Circumstances { is_young: true, ..plain }.weigh(10.0), 8.0);
         assert_eq!(forest_weight(0.5), 1.0);
     }

@@ -11,13 +11,16 @@
 //!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
 //!   exponentially, with the prior that our own simulator gives ([`Prior`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::families::FamilyName;
 use crate::{
-    anomaly::Circumstances,
+    anomaly::{Circumstances, Detector},
     signal::{Companion, Companions, GroupKey, Labels, SeriesKey, Siblings, TimestampMs, WorkloadKey},
 };
 
@@ -58,7 +61,7 @@ struct Prior {
 }
 
 /// Measured over simulated weeks of the demo's shop without faults.
-const PRIOR: Prior = Prior { rate: 0.036, scale: 1.7, weeks: 200.0, findings: 20.0 };
+const PRIOR: Prior = Prior { rate: 0.05, scale: 2.0, weeks: 200.0, findings: 20.0 };
 
 /// A series that has become disturbed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,6 +87,14 @@ pub(super) struct Episodic {
     pub(super) alone: bool,
 }
 
+/// What the member of a group that has been there longest knows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Heirloom {
+    pub(super) group: GroupKey,
+    pub(super) from: SeriesKey,
+    pub(super) detector: Box<Detector>,
+}
+
 /// What a shard tells of one tenant at a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tidings {
@@ -94,6 +105,9 @@ pub(super) struct Tidings {
     /// Groups of which a series came, or went, one entry each.
     pub(super) came: Vec<GroupKey>,
     pub(super) went: Vec<GroupKey>,
+    /// Groups whose newcomers would inherit what their siblings know, and what is there to inherit.
+    pub(super) wanted: Vec<(GroupKey, FamilyName)>,
+    pub(super) heirlooms: Vec<Heirloom>,
 }
 
 impl Tidings {
@@ -116,6 +130,8 @@ impl Tidings {
         self.over.extend(other.over);
         self.came.extend(other.came);
         self.went.extend(other.went);
+        self.wanted.extend(other.wanted);
+        self.heirlooms.extend(other.heirlooms);
     }
 }
 
@@ -163,6 +179,8 @@ pub(super) struct News {
     families: Vec<(FamilyName, Familiarity)>,
     /// Series alive of the groups where that changed.
     groups: Vec<(GroupKey, u32)>,
+    pub(super) wanted: Vec<(GroupKey, FamilyName)>,
+    pub(super) heirlooms: Vec<Heirloom>,
     usual: f32,
     bar: f32,
 }
@@ -203,7 +221,20 @@ impl Climate {
         let groups = self.count(&all.came, &all.went);
         let families = self.record(all.over, all.series, now, passed);
         self.bar = self.bar_for(all.series, budget);
-        News { stirs: all.stirs, families, groups, usual: self.usual as f32, bar: self.bar as f32 }
+        all.wanted.sort_unstable();
+        all.wanted.dedup();
+        // Of each group the one that knows most, whatever shard it lives in.
+        all.heirlooms.sort_by_key(|heirloom| (heirloom.group, Reverse(heirloom.detector.samples()), heirloom.from));
+        all.heirlooms.dedup_by_key(|heirloom| heirloom.group);
+        News {
+            stirs: all.stirs,
+            families,
+            groups,
+            wanted: all.wanted,
+            heirlooms: all.heirlooms,
+            usual: self.usual as f32,
+            bar: self.bar as f32,
+        }
     }
 
     /// Keeps the usual number of disturbed workloads.
@@ -251,7 +282,10 @@ impl Climate {
                 self.beyond += beyond.min(4.0 * self.scale());
                 self.alone += 1.0;
             }
-            self.families.entry(episode.family).or_default().take(episode.at, episode.evidence);
+            // What others support is an incident, and the same incident is to be told of again.
+            if episode.alone {
+                self.families.entry(episode.family).or_default().take(episode.at, episode.evidence);
+            }
         }
         let mut changed = Vec::new();
         for (family, familiarity) in &mut self.families {
@@ -284,6 +318,8 @@ pub(super) struct Outlook {
     stirred: BTreeMap<WorkloadKey, TimestampMs>,
     families: BTreeMap<FamilyName, Familiarity>,
     groups: BTreeMap<GroupKey, u32>,
+    /// New series that may inherit what their siblings know.
+    pub(super) orphans: Vec<(GroupKey, SeriesKey)>,
     /// What is to be reported at the next turn.
     pub(super) tidings: Tidings,
 }
@@ -297,12 +333,18 @@ impl Default for Outlook {
             stirred: BTreeMap::new(),
             families: BTreeMap::new(),
             groups: BTreeMap::new(),
+            orphans: Vec::new(),
             tidings: Tidings::default(),
         }
     }
 }
 
 impl Outlook {
+    /// Whether any sibling is known to be alive.
+    pub(super) fn has_siblings(&self, group: GroupKey) -> bool {
+        self.groups.contains_key(&group)
+    }
+
     /// Takes the news of a turn.
     pub(super) fn hear(&mut self, news: &News, now: TimestampMs) {
         self.bar = news.bar;

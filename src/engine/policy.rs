@@ -11,8 +11,8 @@ use crate::{
     anomaly::Detector,
     series::{Meaning, rate, resolve},
     signal::{
-        Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, SeriesKey, TenantId,
-        TimestampMs, is_stale, selects,
+        Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, SeriesKey,
+        TenantId, TimestampMs, is_stale, selects,
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Event time between turns, in ms: how often shards hear of each other and forests may be renewed.
-const TURN_MS: i64 = 30_000;
+const TURN_MS: i64 = 15_000;
 /// Turns that make up for a jump of the clock at most: the third has everything that was learnt in force.
 const TURNS_MAX: i64 = 3;
 

@@ -104,10 +104,11 @@ impl Shard {
             if turn.models.generation != installed {
                 tenant.install(&turn.models);
             }
-            turned.tidings.push((tenant.id.clone(), tenant.report()));
             if let Some(news) = turn.news.get(&tenant.id) {
                 tenant.outlook.hear(news, tenant.newest);
+                tenant.inherit(news);
             }
+            turned.tidings.push((tenant.id.clone(), tenant.report()));
             for (metric, reservoir) in &tenant.reservoirs {
                 let family = (tenant.id.clone(), FamilyName::clone(tenant.interner.text(*metric)));
                 turned.seen.push((family, reservoir.seen()));

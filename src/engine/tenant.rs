@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     Options, Refusal, Scored, SeriesName,
-    climate::{Episodic, Outlook, RECORD, STIR, Stir, Tidings},
+    climate::{Episodic, Heirloom, News, Outlook, RECORD, STIR, Stir, Tidings},
     families::{Models, Reservoir},
     findings::{Case, Findings, Subject},
     lessons::{Lessons, Shape},
@@ -15,11 +15,11 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
+    anomaly::{self, Cadence, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
-        Sample, TenantId, TimestampMs, WorkloadKey, is_stale,
+        Sample, SeriesKey, TenantId, TimestampMs, WorkloadKey, is_stale,
     },
 };
 
@@ -122,6 +122,48 @@ impl Tenant {
         }
     }
 
+    /// Hands over what siblings of newcomers know, and lets newcomers here take what others handed over.
+    pub(super) fn inherit(&mut self, news: &News) {
+        for (group, metric) in &news.wanted {
+            let heirloom = self.heirloom(*group, metric);
+            self.outlook.tidings.heirlooms.extend(heirloom);
+        }
+        let heirlooms: HashMap<GroupKey, &Heirloom> = news.heirlooms.iter().map(|h| (h.group, h)).collect();
+        let asked = news.wanted.iter().chain(&self.outlook.tidings.wanted);
+        let asked: HashSet<GroupKey> = asked.map(|(group, _)| *group).collect();
+        for (group, key) in std::mem::take(&mut self.outlook.orphans) {
+            match heirlooms.get(&group) {
+                Some(heirloom) => self.take_over(key, heirloom),
+                None if asked.contains(&group) => self.outlook.orphans.push((group, key)),
+                // Its siblings have nothing to hand over: it goes its own way.
+                None => {}
+            }
+        }
+    }
+
+    /// What the longest known member of a group knows, if it has settled.
+    fn heirloom(&self, group: GroupKey, metric: &str) -> Option<Heirloom> {
+        let by_name = [crate::signal::Matcher::equal(METRIC_NAME, metric)];
+        let slots = self.index.candidates(&self.interner, &by_name).unwrap_or_default();
+        let member = |slot: &u32| self.series[*slot as usize].as_deref().filter(|series| series.group == Some(group));
+        let settled = slots.iter().filter_map(member).filter_map(|series| {
+            let detector = series.state.detector.as_ref().filter(|detector| detector.samples() > SETTLED)?;
+            Some((detector.samples(), std::cmp::Reverse(series.key), detector))
+        });
+        let (_, from, detector) = settled.max_by_key(|(samples, key, _)| (*samples, *key))?;
+        Some(Heirloom { group, from: from.0, detector: detector.clone() })
+    }
+
+    fn take_over(&mut self, key: SeriesKey, heirloom: &Heirloom) {
+        let Some(slot) = self.by_key.get(&key) else { return };
+        let Some(series) = self.series[*slot as usize].as_deref_mut() else { return };
+        let state = &mut series.state;
+        let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
+        let Some(last) = state.last else { return };
+        let cadence = Cadence::of(state.step.interval());
+        *own = Box::new(heirloom.detector.heir(own.level(), &cadence, last.at));
+    }
+
     /// What is to be told at a turn.
     pub(super) fn report(&mut self) -> Tidings {
         let mut tidings = std::mem::take(&mut self.outlook.tidings);
@@ -143,6 +185,10 @@ impl Tenant {
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
+        if let Some(group) = group.filter(|group| self.outlook.has_siblings(*group)) {
+            self.outlook.orphans.push((group, identity.series));
+            self.outlook.tidings.wanted.push((group, metric.into()));
+        }
         self.outlook.tidings.came.extend(group);
         self.adopt(identity, symbols, state, options)
     }
@@ -333,7 +379,9 @@ impl Tenant {
         let is_young = sample.at - state.born < DAY_MS;
         let circumstances = self.outlook.circumstances(metric, workload, sustained, is_young);
         let weight = circumstances.weigh(sustained);
-        let speaks = state.speaks && detector.samples() > SETTLED && !wake.holds(sample.at);
+        // What was inherited makes a score, not a finding: a newcomer warms up first.
+        let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());
+        let speaks = state.speaks && is_settled && detector.samples() > SETTLED && !wake.holds(sample.at);
         let mut standing = Standing {
             score,
             ratio: weight / self.outlook.bar,
