@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     csv,
+    evaluation::{Alarm, Assigned, Group, Judge, Part, Parts, Scene, Subject},
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
     prometheus::{Client, QueryError},
@@ -34,6 +35,7 @@ pub(super) struct History<'a> {
     pub(super) from: TimestampMs,
     pub(super) to: TimestampMs,
     pub(super) step: i64,
+    pub(super) judge: Option<&'a Judge>,
 }
 
 /// Series on an even grid of times.
@@ -48,14 +50,23 @@ struct Grid {
 /// What was heard of a workload.
 struct Workload {
     score: Vec<f64>,
-    events: Vec<TimestampMs>,
+    events: Vec<Alarm>,
     rows: usize,
+}
+
+/// What a replay came to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) items: Vec<Item>,
+    pub(super) parts: Parts,
+    pub(super) totals: Totals,
 }
 
 impl History<'_> {
     /// Asks, replays, writes `scores.csv` to `out`.
-    pub(super) fn run(&self, client: &Client, out: &Path, progress: &Progress) -> anyhow::Result<(Vec<Item>, Totals)> {
+    pub(super) fn run(&self, client: &Client, out: &Path, progress: &Progress) -> anyhow::Result<Outcome> {
         let begin = Instant::now();
+        let assigned = self.judge.map(Judge::assign_history).transpose()?;
         if self.points() > CELLS_MAX as u64 {
             bail!("{} points are too many: shorten the time or raise --step", self.points());
         }
@@ -66,9 +77,10 @@ impl History<'_> {
         }
         std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         progress.tell(&format!("replaying {} series over {} points", grid.labels.len(), grid.at.len()));
-        let (items, samples) = replay(grid, self.step, &out.join("scores.csv"), progress)?;
+        let judge = self.judge.zip(assigned.as_ref());
+        let (items, parts, samples) = replay(grid, self.step, &out.join("scores.csv"), judge, progress)?;
         let rows = items.iter().map(|item| item.rows as u64).max().unwrap_or(0);
-        Ok((items, Totals { rows, samples, seconds: begin.elapsed().as_secs_f64() }))
+        Ok(Outcome { items, parts, totals: Totals { rows, samples, seconds: begin.elapsed().as_secs_f64() } })
     }
 
     /// Steps of progress that fetching takes.
@@ -132,12 +144,18 @@ impl History<'_> {
 }
 
 /// Replays the grid; a line of `path` for each score, in order of time.
-fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Result<(Vec<Item>, u64)> {
+fn replay(
+    grid: Grid,
+    step: i64,
+    path: &Path,
+    judge: Option<(&Judge, &Assigned)>,
+    progress: &Progress,
+) -> anyhow::Result<(Vec<Item>, Parts, u64)> {
     let Grid { at, labels, values } = grid;
     let names: Vec<String> = labels.iter().map(|labels| csv::field(&labels.to_string()).into_owned()).collect();
     let mut engine = Replay::new(labels.clone(), step);
     let mut tracks = Tracks::new(at.clone(), labels.len());
-    let mut events: Vec<Vec<TimestampMs>> = vec![Vec::new(); labels.len()];
+    let mut events: Vec<Vec<Alarm>> = vec![Vec::new(); labels.len()];
     let mut workloads: BTreeMap<Labels, Workload> = BTreeMap::new();
     let failed = || format!("cannot write {}", path.display());
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).with_context(failed)?);
@@ -151,7 +169,7 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
             let line = match heard {
                 Heard::Series { column, at, value, state, event, verdict } => {
                     if event > 0.0 {
-                        events[column].push(at);
+                        events[column].push(Alarm { at, score: event });
                     }
                     let (expected, half) = (verdict.expected, verdict.half_width);
                     let [expected, lower, upper] =
@@ -168,7 +186,7 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
                         workload.score[place] = f64::from(verdict.score);
                     }
                     if event > 0.0 {
-                        workload.events.push(at);
+                        workload.events.push(Alarm { at, score: event });
                     }
                     let name = labels.to_string();
                     format!("{},{},,{},{},,,", stamp(at), csv::field(&name), csv::score(state), csv::score(event))
@@ -187,6 +205,11 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
         progress.warn(&format!("{count} samples were refused, the first: {reason}"));
     }
     let findings = engine.findings(TimestampMs::MIN);
+    let mut parts = Parts::default();
+    if let Some((judge, assigned)) = judge {
+        parts = Parts::new(std::slice::from_ref(assigned));
+        parts.add(judge_all(judge, &labels, &tracks, &events, &workloads, &findings));
+    }
     let mut items = Items::default();
     for (column, labels) in labels.iter().enumerate() {
         items.add(series_item(column, labels, &tracks, &values[column], &events[column], &findings));
@@ -194,7 +217,61 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
     for (named, workload) in workloads {
         items.add(workload_item(&named, workload, &labels, &tracks, &findings));
     }
-    Ok((items.by_name(), sent))
+    Ok((items.by_name(), parts, sent))
+}
+
+/// The series of a workload, and their names as a finding names its drivers: without the labels that name the workload.
+fn members(named: &Labels, labels: &[Labels]) -> (Vec<usize>, Vec<String>) {
+    let members: Vec<usize> =
+        (0..labels.len()).filter(|column| Identity::workload_labels(&labels[*column]) == *named).collect();
+    let short = |column: &usize| labels[*column].filtered(|label| named.get(label).is_none()).to_string();
+    let names = members.iter().map(short).collect();
+    (members, names)
+}
+
+/// Judges the history as a whole: at each moment the highest score of all series and workloads counts.
+fn judge_all(
+    judge: &Judge,
+    labels: &[Labels],
+    tracks: &Tracks,
+    events: &[Vec<Alarm>],
+    workloads: &BTreeMap<Labels, Workload>,
+    findings: &[Finding],
+) -> Part {
+    let group = |(named, workload): (&Labels, &Workload)| {
+        let (members, names) = members(named, labels);
+        Group { labels: named.clone(), members, names, score: workload.score.clone() }
+    };
+    let groups: Vec<Group> = workloads.iter().map(group).collect();
+    let titles: Vec<String> = labels.iter().map(Labels::to_string).collect();
+    let about = |subject: Subject| move |alarm: &Alarm| (*alarm, subject);
+    let of_series = events.iter().enumerate().flat_map(|(column, all)| all.iter().map(about(Subject::Series(column))));
+    let of_workloads =
+        workloads.values().enumerate().flat_map(|(group, all)| all.events.iter().map(about(Subject::Group(group))));
+    let events: Vec<(Alarm, Subject)> = of_series.chain(of_workloads).collect();
+    let mut score = vec![0.0; tracks.at.len()];
+    let mut raise = |place: usize, to: f64| score[place] = f64::max(score[place], to);
+    for track in &tracks.series {
+        track.verdict.iter().enumerate().for_each(|(place, verdict)| raise(place, f64::from(verdict.score)));
+    }
+    for group in &groups {
+        group.score.iter().enumerate().for_each(|(place, score)| raise(place, *score));
+    }
+    let scene = Scene {
+        name: "all series",
+        tracks,
+        labels,
+        titles: &titles,
+        groups: &groups,
+        findings,
+        events: &events,
+        score: &score,
+    };
+    judge.judge(&scene, judge.truth_of_history(&tracks.at, labels))
+}
+
+fn times(alarms: &[Alarm]) -> Vec<TimestampMs> {
+    alarms.iter().map(|alarm| alarm.at).collect()
 }
 
 fn series_item(
@@ -202,7 +279,7 @@ fn series_item(
     labels: &Labels,
     tracks: &Tracks,
     values: &[f64],
-    events: &[TimestampMs],
+    events: &[Alarm],
     findings: &[Finding],
 ) -> Item {
     let name = labels.to_string();
@@ -217,7 +294,7 @@ fn series_item(
         span: there.next().map(|first| (first, there.next_back().unwrap_or(first))),
         events: events.len(),
         peak: tracks.peak[column],
-        svg: track.map(|track| draw(&name, tracks, track, None, &marks(&findings, events))),
+        svg: track.map(|track| draw(&name, tracks, track, None, &marks(&findings, &times(events)))),
         findings,
         seconds: None,
         name,
@@ -227,17 +304,13 @@ fn series_item(
 fn workload_item(named: &Labels, workload: Workload, labels: &[Labels], tracks: &Tracks, findings: &[Finding]) -> Item {
     let findings: Vec<Finding> =
         findings.iter().filter(|f| f.kind == FindingKind::Workload && f.labels == *named).cloned().collect();
-    let members: Vec<usize> =
-        (0..labels.len()).filter(|column| Identity::workload_labels(&labels[*column]) == *named).collect();
-    // As a finding names its drivers: without the labels that name the workload.
-    let short = |column: &usize| labels[*column].filtered(|label| named.get(label).is_none()).to_string();
-    let names: Vec<String> = members.iter().map(short).collect();
+    let (members, names) = members(named, labels);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let peaks: Vec<f64> = members.iter().map(|column| tracks.peak[*column]).collect();
     let (member, _) = telling(&findings, &names, &peaks);
     let track = members.get(member).and_then(|column| tracks.series.get(*column));
     let title = format!("{named} · {}", names.get(member).copied().unwrap_or_default());
-    let marks = marks(&findings, &workload.events);
+    let marks = marks(&findings, &times(&workload.events));
     Item {
         name: named.to_string(),
         rows: workload.rows,
