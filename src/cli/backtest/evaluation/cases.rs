@@ -108,10 +108,12 @@ pub(super) fn cases(scene: &Scene<'_>, windows: &[Labelled], findings: &Met, eve
 fn hit(scene: &Scene<'_>, windows: &[Labelled], window: usize, first: usize, met: &Met) -> Draft {
     let (labelled, finding) = (&windows[window], &scene.findings[first]);
     let delay = finding.raised_at - labelled.window.0;
-    let more = (0..scene.findings.len())
-        .filter(|other| *other != first && met.is_hit[*other])
-        .filter(|other| (labelled.window.0..=labelled.window.1).contains(&scene.findings[*other].raised_at))
-        .count();
+    let within = |at: TimestampMs| (labelled.window.0..=labelled.window.1).contains(&at);
+    let more = (0..scene.findings.len()).filter(|other| {
+        let told = &scene.findings[*other];
+        *other != first && met.is_hit[*other] && within(told.raised_at) && scene.concerns(labelled, scene.subject(told))
+    });
+    let more = more.count();
     let mut remark = if delay < 0 {
         format!("Found {} before it began.", span(-delay))
     } else {
@@ -161,7 +163,7 @@ fn miss(scene: &Scene<'_>, windows: &[Labelled], window: usize, findings: &Met, 
             "An event was raised at {}, but it did not last or stray enough for a finding.",
             instant(scene.events[event].0.at)
         ),
-        (None, None, None) => "Not even an event was raised.".into(),
+        (None, None, None) => "No event was raised.".into(),
     };
     let remark = match shown {
         Some(_) => format!("Highest score in it {}, 1 is the threshold. {why}", number(peak)),

@@ -138,16 +138,17 @@ impl Judge {
     /// # Errors
     /// They are about files; the message says what to write instead.
     pub(super) fn assign_history(&self) -> anyhow::Result<Assigned> {
-        let Labels::Incidents(incidents) = &self.labels else {
-            bail!("a server's history has no rows to label: write incidents as start,end,name,series");
+        let known = match &self.labels {
+            Labels::Incidents(known) if known.files.is_none() => known,
+            _ => bail!("a server's history has neither files nor rows: write incidents as start,end,name,series"),
         };
-        match incidents.all.iter().find(|incident| matches!(incident.about, About::File(_))) {
+        match known.all.iter().find(|incident| matches!(incident.about, About::File(_))) {
             Some(incident) => bail!(
                 "labels, {}: a server's history has no files: write which series it is about as a selector, \
                  such as {{namespace=\"shop\"}}, in a column called series",
                 incident.origin
             ),
-            None => Ok(Assigned::Incidents((0..incidents.all.len()).collect())),
+            None => Ok(Assigned::Incidents((0..known.all.len()).collect())),
         }
     }
 

@@ -12,6 +12,9 @@ use crate::ui::plot::STYLE;
 /// Lines of the table at most; all of them are in `evaluation.json`.
 const LINES_MAX: usize = 2_000;
 
+/// Twelve columns leave names little room.
+const TABLE: &str = "body{max-width:1160px}th,td{padding:4px 7px}td:first-child{min-width:15em}";
+
 /// The page. No times of this run are told: two runs give the same page.
 pub(super) fn page(what: &str, results: &Results) -> String {
     let page = html! {
@@ -21,7 +24,7 @@ pub(super) fn page(what: &str, results: &Results) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "vigie evaluation: " (what) }
-                style { (PreEscaped(include_str!("../report.css"))) (PreEscaped(STYLE)) }
+                style { (PreEscaped(include_str!("../report.css"))) (PreEscaped(TABLE)) (PreEscaped(STYLE)) }
             }
             body {
                 header {
