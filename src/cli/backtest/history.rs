@@ -1,6 +1,8 @@
 //! The replay of a Prometheus server's history: as many series as the queries give, scored together as the daemon
 //! would have scored them.
 
+mod judge;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io::Write as _,
@@ -12,7 +14,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     csv,
-    evaluation::{Alarm, Assigned, Group, Judge, Part, Parts, Scene, Subject},
+    evaluation::{Alarm, Assigned, Judge, Parts},
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
     prometheus::{Client, QueryError},
@@ -157,6 +159,7 @@ fn replay(
     let mut tracks = Tracks::new(at.clone(), labels.len());
     let mut events: Vec<Vec<Alarm>> = vec![Vec::new(); labels.len()];
     let mut workloads: BTreeMap<Labels, Workload> = BTreeMap::new();
+    let mut score = vec![0.0; at.len()];
     let failed = || format!("cannot write {}", path.display());
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).with_context(failed)?);
     writeln!(file, "time,series,value,state,event,expected,lower,upper").with_context(failed)?;
@@ -166,6 +169,10 @@ fn replay(
         let cells = values.iter().enumerate().map(|(column, values)| (column, values[place]));
         sent += engine.row(now, cells.filter(|(_, value)| !value.is_nan()), |heard| {
             tracks.hear(&heard);
+            let (Heard::Series { at, verdict, .. } | Heard::Workload { at, verdict, .. }) = heard;
+            if let Some(highest) = tracks.place(at).and_then(|place| score.get_mut(place)) {
+                *highest = f64::max(*highest, f64::from(verdict.score));
+            }
             let line = match heard {
                 Heard::Series { column, at, value, state, event, verdict } => {
                     if event > 0.0 {
@@ -208,7 +215,7 @@ fn replay(
     let mut parts = Parts::default();
     if let Some((judge, assigned)) = judge {
         parts = Parts::new(std::slice::from_ref(assigned));
-        parts.add(judge_all(judge, &labels, &tracks, &events, &workloads, &findings));
+        parts.add(judge::whole(judge, &labels, &tracks, &score, &events, &workloads, &findings));
     }
     let mut items = Items::default();
     for (column, labels) in labels.iter().enumerate() {
@@ -227,47 +234,6 @@ fn members(named: &Labels, labels: &[Labels]) -> (Vec<usize>, Vec<String>) {
     let short = |column: &usize| labels[*column].filtered(|label| named.get(label).is_none()).to_string();
     let names = members.iter().map(short).collect();
     (members, names)
-}
-
-/// Judges the history as a whole: at each moment the highest score of all series and workloads counts.
-fn judge_all(
-    judge: &Judge,
-    labels: &[Labels],
-    tracks: &Tracks,
-    events: &[Vec<Alarm>],
-    workloads: &BTreeMap<Labels, Workload>,
-    findings: &[Finding],
-) -> Part {
-    let group = |(named, workload): (&Labels, &Workload)| {
-        let (members, names) = members(named, labels);
-        Group { labels: named.clone(), members, names, score: workload.score.clone() }
-    };
-    let groups: Vec<Group> = workloads.iter().map(group).collect();
-    let titles: Vec<String> = labels.iter().map(Labels::to_string).collect();
-    let about = |subject: Subject| move |alarm: &Alarm| (*alarm, subject);
-    let of_series = events.iter().enumerate().flat_map(|(column, all)| all.iter().map(about(Subject::Series(column))));
-    let of_workloads =
-        workloads.values().enumerate().flat_map(|(group, all)| all.events.iter().map(about(Subject::Group(group))));
-    let events: Vec<(Alarm, Subject)> = of_series.chain(of_workloads).collect();
-    let mut score = vec![0.0; tracks.at.len()];
-    let mut raise = |place: usize, to: f64| score[place] = f64::max(score[place], to);
-    for track in &tracks.series {
-        track.verdict.iter().enumerate().for_each(|(place, verdict)| raise(place, f64::from(verdict.score)));
-    }
-    for group in &groups {
-        group.score.iter().enumerate().for_each(|(place, score)| raise(place, *score));
-    }
-    let scene = Scene {
-        name: "all series",
-        tracks,
-        labels,
-        titles: &titles,
-        groups: &groups,
-        findings,
-        events: &events,
-        score: &score,
-    };
-    judge.judge(&scene, judge.truth_of_history(&tracks.at, labels))
 }
 
 fn times(alarms: &[Alarm]) -> Vec<TimestampMs> {
