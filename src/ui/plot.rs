@@ -23,10 +23,14 @@ use ticks::{instant, number};
 pub const STYLE: &str = "\
 .plot{--plot-line:#1f5fa8;--plot-band:#1f5fa8;--plot-score:#b3541e;--plot-mark:#d0342c;max-width:100%;height:auto}
 @media(prefers-color-scheme:dark){.plot{--plot-line:#7db7f0;--plot-band:#5b9bd8;--plot-score:#f0a35e;--plot-mark:#ff6b61}}
-.plot{--plot-labelled:#3d7a2a}@media(prefers-color-scheme:dark){.plot{--plot-labelled:#8fce78}}
 .plot-value{stroke:var(--plot-line)}.plot-band{fill:var(--plot-band)}.plot-expected{stroke:var(--plot-line)}
 .plot-score-line{stroke:var(--plot-score)}.plot-score-area{fill:var(--plot-score)}
 .plot-mark{fill:var(--plot-mark)}.plot-threshold{stroke:var(--plot-mark)}
+";
+
+/// The same for what [`Plot::svg_over`] draws besides.
+pub const LABELLED_STYLE: &str = "\
+.plot{--plot-labelled:#3d7a2a}@media(prefers-color-scheme:dark){.plot{--plot-labelled:#8fce78}}
 .plot-labelled{fill:var(--plot-labelled);stroke:var(--plot-labelled)}
 ";
 

@@ -7,13 +7,13 @@ use super::{
     results::Results,
     table::{HEADING, Line, of_part, overall, terms},
 };
-use crate::ui::plot::STYLE;
+use crate::ui::plot::{LABELLED_STYLE, STYLE};
 
 /// Lines of the table at most; all of them are in `evaluation.json`.
 const LINES_MAX: usize = 2_000;
 
 /// Twelve columns leave names little room.
-const TABLE: &str = "body{max-width:1160px}th,td{padding:4px 7px}td:first-child{min-width:15em}";
+const TABLE: &str = "body{max-width:1160px}th,td{padding:4px 7px}td:first-child{min-width:17em}";
 
 /// The page. No times of this run are told: two runs give the same page.
 pub(super) fn page(what: &str, results: &Results) -> String {
@@ -24,14 +24,17 @@ pub(super) fn page(what: &str, results: &Results) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "vigie evaluation: " (what) }
-                style { (PreEscaped(include_str!("../report.css"))) (PreEscaped(TABLE)) (PreEscaped(STYLE)) }
+                style {
+                    (PreEscaped(include_str!("../report.css"))) (PreEscaped(TABLE))
+                    (PreEscaped(STYLE)) (PreEscaped(LABELLED_STYLE))
+                }
             }
             body {
                 header {
                     h1 { "Evaluation of " (what) }
                     p.soft {
                         (terms(results))
-                        " Green within dashes is what was labelled, red what was found."
+                        " Green within dashes is what was labelled; red are findings, as areas, and events, as thin lines."
                         " The band is what was expected at the time, the lower line the score: 1 is the threshold."
                     }
                     @if let Some(note) = results.note() { p { (note) "." } }

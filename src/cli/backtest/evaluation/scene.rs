@@ -181,3 +181,90 @@ impl Scene<'_> {
         Some(plot.svg_over(&windows))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{series::Verdict, signal::METRIC_NAME};
+
+    /// Three series over 200 moments, the last two of a workload.
+    struct Stage {
+        tracks: Tracks,
+        labels: Vec<Labels>,
+        titles: Vec<String>,
+        groups: Vec<Group>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let names = ["a", "b", "c"];
+            let mut tracks = Tracks::new((0..200).map(|i| i * 1_000).collect(), names.len());
+            for track in &mut tracks.series {
+                track.value.fill(1.0);
+                track.verdict.fill(Verdict { score: 0.1, expected: 1.0, half_width: 1.0, ..Verdict::NONE });
+            }
+            Self {
+                tracks,
+                labels: names.iter().map(|name| Labels::from_pairs([(METRIC_NAME, *name)])).collect(),
+                titles: names.map(str::to_owned).to_vec(),
+                groups: vec![Group {
+                    labels: Labels::from_pairs([("job", "x")]),
+                    members: vec![1, 2],
+                    names: vec!["b".into(), "c".into()],
+                    score: vec![0.2; 200],
+                }],
+            }
+        }
+
+        fn scene(&self) -> Scene<'_> {
+            let Self { tracks, labels, titles, groups } = self;
+            Scene { name: "x", tracks, labels, titles, groups, findings: &[], events: &[], score: &[] }
+        }
+    }
+
+    fn window(columns: Option<&[usize]>) -> Labelled {
+        Labelled { window: (100_000, 110_000), name: None, columns: columns.map(<[usize]>::to_vec), incident: None }
+    }
+
+    fn shown(column: usize, group: Option<usize>) -> Shown {
+        Shown { column, group }
+    }
+
+    #[test]
+    fn of_a_missed_window_the_oddest_of_the_series_that_were_wrong_is_shown() {
+        let mut stage = Stage::new();
+        let score = f64::from(0.1_f32);
+        assert_eq!(stage.scene().of_window(&window(None)), Some((shown(0, None), score)), "all alike: the first");
+        stage.tracks.series[1].value[105] = 5.0;
+        assert_eq!(stage.scene().of_window(&window(None)), Some((shown(1, Some(0)), 0.2)), "it strays furthest");
+        stage.tracks.series[0].verdict[110].score = 0.5;
+        stage.tracks.series[2].verdict[111].score = 9.0;
+        assert_eq!(
+            stage.scene().of_window(&window(None)),
+            Some((shown(0, None), 0.5)),
+            "the score counts, in the window"
+        );
+        assert_eq!(stage.scene().of_window(&window(Some(&[2]))), Some((shown(2, Some(0)), 0.2)));
+        stage.tracks.series.clear();
+        assert_eq!(stage.scene().of_window(&window(None)), None, "nothing was kept to draw");
+    }
+
+    #[test]
+    fn an_alarm_concerns_a_window_about_its_series_or_one_of_its_workload() {
+        let stage = Stage::new();
+        let concerns = |columns: Option<&[usize]>, subject| stage.scene().concerns(&window(columns), subject);
+        assert!(concerns(None, None) && !concerns(Some(&[0]), None));
+        assert!(concerns(Some(&[0]), Some(Subject::Series(0))) && !concerns(Some(&[0]), Some(Subject::Series(1))));
+        assert!(concerns(Some(&[0, 2]), Some(Subject::Group(0))) && !concerns(Some(&[0]), Some(Subject::Group(0))));
+    }
+
+    #[test]
+    fn a_plot_shows_as_much_around_as_within_and_only_windows_about_its_series() {
+        let stage = Stage::new();
+        let svg =
+            stage.scene().draw(shown(1, Some(0)), (100_000, 110_000), &[window(Some(&[0])), window(None)]).unwrap();
+        assert_eq!(svg.matches("class=\"plot-labelled\"").count(), 1);
+        assert!(svg.contains("1970-01-01 00:00:40 – 1970-01-01 00:02:50 UTC"), "{svg}");
+        assert!(svg.contains("b (below: score of the workload)"));
+    }
+}
