@@ -14,7 +14,7 @@ use crate::signal::TimestampMs;
 mod canvas;
 pub mod ticks;
 
-use canvas::{Axis, Column, Line, Panel, columns, draw_times, draw_value_axis, within};
+use canvas::{Axis, Column, Line, Panel, columns, draw_labelled, draw_times, draw_value_axis, within};
 use ticks::{instant, number};
 
 /// Style sheet for the classes of [`Plot::svg`], light and dark.
@@ -26,6 +26,12 @@ pub const STYLE: &str = "\
 .plot-value{stroke:var(--plot-line)}.plot-band{fill:var(--plot-band)}.plot-expected{stroke:var(--plot-line)}
 .plot-score-line{stroke:var(--plot-score)}.plot-score-area{fill:var(--plot-score)}
 .plot-mark{fill:var(--plot-mark)}.plot-threshold{stroke:var(--plot-mark)}
+";
+
+/// The same for what [`Plot::svg_over`] draws besides.
+pub const LABELLED_STYLE: &str = "\
+.plot{--plot-labelled:#3d7a2a}@media(prefers-color-scheme:dark){.plot{--plot-labelled:#8fce78}}
+.plot-labelled{fill:var(--plot-labelled);stroke:var(--plot-labelled)}
 ";
 
 /// Room for the labels of the value axis.
@@ -72,6 +78,13 @@ impl Plot<'_> {
     /// The drawing: one `<svg>` element, to be put into a page or a file of its own.
     #[must_use]
     pub fn svg(&self) -> String {
+        self.svg_over(&[])
+    }
+
+    /// The same over windows that somebody labelled as wrong, from and to: shaded within dashed lines, so that they are
+    /// told from marks without their colour.
+    #[must_use]
+    pub fn svg_over(&self, labelled: &[(TimestampMs, TimestampMs)]) -> String {
         let (width, height) = (f64::from(self.width.max(200)), f64::from(self.height.max(80)));
         let mut out = String::with_capacity(16 << 10);
         let _ = write!(
@@ -80,7 +93,7 @@ impl Plot<'_> {
              viewBox=\"0 0 {width} {height}\" font-family=\"system-ui,sans-serif\" font-size=\"11\" fill=\"currentColor\">\
              <title>{}</title><desc>{}</desc>",
             escape(self.title),
-            escape(&self.description()),
+            escape(&self.description(labelled.len())),
         );
         let Some(axis) = self.axis(width) else {
             self.heading(&mut out, width, "no samples");
@@ -96,6 +109,7 @@ impl Plot<'_> {
         let main = Panel { top: TOP, bottom: height - BOTTOM - score_height - between, low, high };
         let columns = columns(self.times, &axis);
 
+        draw_labelled(&mut out, &axis, labelled, TOP, height - BOTTOM);
         self.draw_marks(&mut out, &axis, height - BOTTOM);
         draw_times(&mut out, &axis, TOP, height - BOTTOM);
         draw_value_axis(&mut out, &axis, &main);
@@ -111,7 +125,7 @@ impl Plot<'_> {
         out
     }
 
-    fn description(&self) -> String {
+    fn description(&self, labelled: usize) -> String {
         let (Some(&first), Some(&last)) = (self.times.first(), self.times.last()) else {
             return "No samples.".into();
         };
@@ -119,6 +133,9 @@ impl Plot<'_> {
         let observed = finite(self.value).fold(None, extend);
         if let Some((low, high)) = observed {
             let _ = write!(text, "; values from {} to {}", number(low), number(high));
+        }
+        if labelled > 0 {
+            let _ = write!(text, "; {labelled} labelled window{}", if labelled == 1 { "" } else { "s" });
         }
         match self.marks.len() {
             0 => text.push_str("; nothing marked."),

@@ -6,16 +6,17 @@ use anyhow::Context as _;
 
 use super::{
     csv,
+    evaluation::{Alarm, Assigned, Group, Judge, Part, Scene, Subject, Truth},
     files::Input,
     item::{Item, draw, marks, telling},
     order::{Order, orders},
     progress::Progress,
     replay::{Heard, Replay},
-    table::Table,
+    table::{Column, Table},
     time::stamp,
     tracks::Tracks,
 };
-use crate::signal::{FindingScope, Labels, METRIC_NAME, TimestampMs};
+use crate::signal::{Finding, FindingScope, Identity, Labels, METRIC_NAME, TimestampMs};
 
 /// Rows between two reports of progress.
 const PROGRESS_ROWS: usize = 1_024;
@@ -28,6 +29,15 @@ pub(super) struct Settings<'a> {
     pub(super) out: &'a Path,
 }
 
+/// What is known to have been wrong in a file.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    pub(super) judge: &'a Judge,
+    pub(super) assigned: &'a Assigned,
+    /// The label column of the file.
+    pub(super) column: Option<Column>,
+}
+
 /// Scores by place in the order of replay.
 struct Scores {
     state: Vec<f64>,
@@ -38,21 +48,26 @@ struct Scores {
     driver: Vec<Option<usize>>,
 }
 
-/// Replays a file that was read and writes its scores.
+/// Replays a file that was read and writes its scores. It is also judged if labels are about it.
 pub(super) fn replay(
     input: &Input,
     table: &Table,
     settings: &Settings<'_>,
+    known: Option<&Known<'_>>,
     progress: &Progress,
-) -> anyhow::Result<Item> {
+) -> anyhow::Result<(Item, Option<Part>)> {
     let begin = Instant::now();
     let (train, order) = orders(settings.train, table, settings.step)?;
     tell_oddities(input, table, &order, settings, progress);
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    let labels = names
+    let labels: Vec<Labels> = names
         .iter()
-        .map(|name| Labels::from_pairs([(METRIC_NAME, *name), ("instance", &input.name), ("job", "backtest")]));
-    let mut engine = Replay::new(labels.collect(), order.step());
+        .map(|name| Labels::from_pairs([(METRIC_NAME, *name), ("instance", &input.name), ("job", "backtest")]))
+        .collect();
+    let truth =
+        known.map(|known| known.judge.truth_of_file(known.assigned, known.column.as_ref(), (table, &order), &labels));
+    let truth = truth.transpose()?.flatten();
+    let mut engine = Replay::new(labels.clone(), order.step());
     if let (Some(order), Some(table)) = (&train, settings.train) {
         learn(&mut engine, order, table, &names)?;
     }
@@ -83,6 +98,9 @@ pub(super) fn replay(
     let findings = engine.findings(order.at.first().copied().unwrap_or(TimestampMs::MIN));
     let events: Vec<TimestampMs> =
         scores.event.iter().zip(&order.at).filter(|(event, _)| **event > 0.0).map(|(_, at)| *at).collect();
+    let part = known
+        .zip(truth)
+        .map(|(known, truth)| judge(known.judge, truth, &input.name, &tracks, &scores, &labels, &findings));
     let (column, alone) = telling(&findings, &names, &tracks.peak);
     let title = if names.len() == 1 { input.name.clone() } else { format!("{} · {}", input.name, names[column]) };
     let joint_score = (names.len() > 1 && !alone).then_some(scores.score.as_slice());
@@ -90,7 +108,7 @@ pub(super) fn replay(
     let shown = findings.iter().filter(|f| f.scope == FindingScope::Workload || f.labels.metric() == names[column]);
     let marks = marks(shown, &events);
     let svg = tracks.series.get(column).map(|track| draw(&title, &tracks, track, joint_score, &marks));
-    Ok(Item {
+    let item = Item {
         name: input.name.clone(),
         rows: table.rows,
         series: names.len(),
@@ -100,7 +118,44 @@ pub(super) fn replay(
         findings,
         svg,
         seconds: Some(begin.elapsed().as_secs_f64()),
-    })
+    };
+    Ok((item, part))
+}
+
+/// Judges what was said of a file: of one series as that series, of several as a workload.
+fn judge(
+    judge: &Judge,
+    truth: Truth,
+    name: &str,
+    tracks: &Tracks,
+    scores: &Scores,
+    labels: &[Labels],
+    findings: &[Finding],
+) -> Part {
+    let is_workload = labels.len() > 1;
+    let names: Vec<String> = labels.iter().map(|labels| labels.metric().to_owned()).collect();
+    let titles: Vec<String> =
+        names.iter().map(|column| if is_workload { format!("{name} · {column}") } else { name.to_owned() }).collect();
+    let group = labels.first().filter(|_| is_workload).map(|first| Group {
+        labels: Identity::workload_labels(first),
+        members: (0..labels.len()).collect(),
+        names,
+        score: scores.score.clone(),
+    });
+    let subject = if is_workload { Subject::Group(0) } else { Subject::Series(0) };
+    let raised = scores.event.iter().zip(&tracks.at).filter(|(score, _)| **score > 0.0);
+    let events: Vec<_> = raised.map(|(score, at)| (Alarm { at: *at, score: *score }, subject)).collect();
+    let scene = Scene {
+        name,
+        tracks,
+        labels,
+        titles: &titles,
+        groups: group.as_slice(),
+        findings,
+        events: &events,
+        score: &scores.state,
+    };
+    judge.judge(&scene, truth)
 }
 
 /// Says once per file what a user may not expect of it.

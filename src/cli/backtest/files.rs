@@ -28,13 +28,16 @@ impl Input {
 }
 
 /// The file at `path`, or all files below it, ordered by name. What lies in `out` is left aside: a second run
-/// must not take the scores of the first for its input.
-pub(super) fn find(path: &Path, out: &Path) -> anyhow::Result<Vec<Input>> {
+/// must not take the scores of the first for its input. So is the file of `labels`.
+pub(super) fn find(path: &Path, out: &Path, labels: Option<&Path>) -> anyhow::Result<Vec<Input>> {
     let about = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     let inputs = if about.is_dir() {
         let mut paths = Vec::new();
         let out = std::fs::canonicalize(out).ok();
         walk(path, out.as_deref(), &mut paths)?;
+        if let Some(labels) = labels.and_then(|labels| std::fs::canonicalize(labels).ok()) {
+            paths.retain(|(file, _)| std::fs::canonicalize(file).ok().as_ref() != Some(&labels));
+        }
         let mut inputs: Vec<Input> = paths.into_iter().map(|(file, bytes)| input(file, path, bytes)).collect();
         inputs.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.path.cmp(&b.path)));
         inputs
@@ -52,12 +55,14 @@ pub(super) fn find(path: &Path, out: &Path) -> anyhow::Result<Vec<Input>> {
 fn input(path: PathBuf, root: &Path, bytes: u64) -> Input {
     let below = path.strip_prefix(root).unwrap_or(&path);
     let name = below.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-    let ending = ENDINGS.iter().filter(|ending| has_ending(&name, ending)).map(|ending| ending.len()).max();
-    let name = match ending {
-        Some(length) => name[..name.len() - length].to_owned(),
-        None => name,
-    };
+    let name = without_ending(&name).to_owned();
     Input { path, name, bytes }
+}
+
+/// `name` without the longest of the known endings it has.
+pub(super) fn without_ending(name: &str) -> &str {
+    let ending = ENDINGS.iter().filter(|ending| has_ending(name, ending)).map(|ending| ending.len()).max();
+    &name[..name.len() - ending.unwrap_or(0)]
 }
 
 /// Whether `name` is more than this ending.
@@ -134,7 +139,7 @@ mod tests {
             ".csv",
         ]);
         let out = folder.path().join("out");
-        let inputs = find(folder.path(), &out).unwrap();
+        let inputs = find(folder.path(), &out, None).unwrap();
         let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
         assert_eq!(names, ["a/disk", "a/machine.test", "b/cpu"]);
         assert_eq!(inputs[1].output(&out), out.join("a/machine.test.csv"));
@@ -143,32 +148,38 @@ mod tests {
     #[test]
     fn one_file_goes_by_its_own_name_whatever_its_ending() {
         let folder = folder(&["deep/server.data", "deep/x.csv.gz"]);
-        let name = |file: &str| find(&folder.path().join(file), folder.path()).unwrap()[0].name.clone();
+        let name = |file: &str| find(&folder.path().join(file), folder.path(), None).unwrap()[0].name.clone();
         assert_eq!(name("deep/server.data"), "server.data");
         assert_eq!(name("deep/x.csv.gz"), "x");
     }
 
     #[test]
-    fn the_scores_of_an_earlier_run_are_no_input() {
-        let folder = folder(&["cpu.csv", "out/cpu.csv"]);
-        assert_eq!(find(folder.path(), &folder.path().join("out")).unwrap().len(), 1);
+    fn the_scores_of_an_earlier_run_are_no_input_and_neither_are_labels() {
+        let folder = folder(&["cpu.csv", "out/cpu.csv", "known.csv"]);
+        let names = |labels: Option<&str>| {
+            let labels = labels.map(|labels| folder.path().join(labels));
+            let inputs = find(folder.path(), &folder.path().join("out"), labels.as_deref()).unwrap();
+            inputs.into_iter().map(|input| input.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), ["cpu", "known"]);
+        assert_eq!(names(Some("known.csv")), ["cpu"]);
     }
 
     #[test]
     fn nothing_is_overwritten() {
         let one = folder(&["cpu.csv"]);
-        let error = find(one.path(), one.path()).unwrap_err();
+        let error = find(one.path(), one.path(), None).unwrap_err();
         assert!(error.to_string().contains("would be written over it"), "{error}");
         let two = folder(&["cpu.csv", "cpu.csv.gz"]);
-        let error = find(two.path(), &two.path().join("out")).unwrap_err();
+        let error = find(two.path(), &two.path().join("out"), None).unwrap_err();
         assert!(error.to_string().contains("would both be written to"), "{error}");
     }
 
     #[test]
     fn what_is_not_there_is_named() {
         let folder = folder(&["a.txt"]);
-        let missing = find(&folder.path().join("nowhere.csv"), folder.path()).unwrap_err();
+        let missing = find(&folder.path().join("nowhere.csv"), folder.path(), None).unwrap_err();
         assert!(missing.to_string().contains("nowhere.csv"), "{missing}");
-        assert!(find(folder.path(), folder.path()).unwrap_err().to_string().contains(".parquet"));
+        assert!(find(folder.path(), folder.path(), None).unwrap_err().to_string().contains(".parquet"));
     }
 }

@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 
 use super::{
-    file::{self, Settings},
+    evaluation::{Assigned, Judge, Parts},
+    file::{self, Known, Settings},
     files::{self, Input},
     item::{Item, Items},
     progress::Progress,
@@ -29,12 +30,17 @@ pub(super) struct Files<'a> {
     pub(super) step: Option<i64>,
     pub(super) out: &'a Path,
     pub(super) quiet: bool,
+    /// Judges by the labels of this file, or of a column.
+    pub(super) judge: Option<&'a Judge>,
+    pub(super) label_file: Option<&'a Path>,
 }
 
 /// What the threads share.
 #[derive(Default)]
 struct Done {
     items: Items,
+    /// What was judged.
+    parts: Parts,
     samples: u64,
     /// Names of the list to ignore that some file has.
     ignored: Vec<String>,
@@ -47,6 +53,7 @@ struct Done {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) items: Vec<Item>,
+    pub(super) parts: Parts,
     pub(super) totals: Totals,
     /// Files that could not be replayed.
     pub(super) failed: usize,
@@ -58,16 +65,19 @@ impl Files<'_> {
     /// Replays all files and writes their scores.
     pub(super) fn run(&self) -> anyhow::Result<Outcome> {
         let begin = Instant::now();
-        let inputs = files::find(self.path, self.out)?;
+        let inputs = files::find(self.path, self.out, self.label_file)?;
+        let assigned = self.judge.map(|judge| judge.assign(&inputs)).transpose()?;
+        let (assigned, notes) = assigned.unwrap_or_default();
         let train = self.train.map(|path| {
-            Table::read(path, self.ignore).with_context(|| format!("cannot use training file {}", path.display()))
+            self.training_part(path).with_context(|| format!("cannot use training file {}", path.display()))
         });
         let train = train.transpose()?;
         std::fs::create_dir_all(self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
         let settings = Settings { train: train.as_ref(), step: self.step, out: self.out };
         let progress = Progress::new(inputs.iter().map(|input| input.bytes).sum(), self.quiet);
-        let done = Mutex::new(Done::default());
-        self.work(&inputs, &settings, &done, &progress)?;
+        notes.iter().for_each(|note| progress.warn(note));
+        let done = Mutex::new(Done { parts: Parts::new(&assigned), ..Done::default() });
+        self.work(&inputs, &assigned, &settings, &done, &progress)?;
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         let known = |name: &&String| !done.ignored.contains(name) && !train.iter().any(|t| t.ignored.contains(name));
         for name in self.ignore.iter().filter(known) {
@@ -84,13 +94,22 @@ impl Files<'_> {
         let rows = items.iter().map(|item| item.rows as u64).sum();
         let totals = Totals { rows, samples: done.samples, seconds: begin.elapsed().as_secs_f64() };
         let summary_taken = inputs.iter().any(|input| input.name.eq_ignore_ascii_case("summary"));
-        Ok(Outcome { items, totals, failed: done.failed, summary_taken })
+        Ok(Outcome { items, parts: done.parts, totals, failed: done.failed, summary_taken })
+    }
+
+    fn training_part(&self, path: &Path) -> Result<Table, TableError> {
+        let mut table = Table::read(path, self.ignore)?;
+        if let Some(name) = self.judge.and_then(Judge::column) {
+            table.take(name)?;
+        }
+        Ok(table)
     }
 
     /// Replays the files on as many threads as there are cores. The result does not depend on who took which.
     fn work(
         &self,
         inputs: &[Input],
+        assigned: &[Assigned],
         settings: &Settings<'_>,
         done: &Mutex<Done>,
         progress: &Progress,
@@ -101,7 +120,7 @@ impl Files<'_> {
             loop {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(input) = inputs.get(place) else { break };
-                let result = self.one(input, settings, done, progress);
+                let result = self.one(input, assigned.get(place), settings, done, progress);
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 match result {
                     Ok(Some(item)) => done.items.add(item),
@@ -130,23 +149,52 @@ impl Files<'_> {
     fn one(
         &self,
         input: &Input,
+        assigned: Option<&Assigned>,
         settings: &Settings<'_>,
         done: &Mutex<Done>,
         progress: &Progress,
     ) -> anyhow::Result<Option<Item>> {
-        let table = match Table::read(&input.path, self.ignore) {
+        let mut table = match Table::read(&input.path, self.ignore) {
             Err(reason @ (TableError::Empty | TableError::NoSeries(_))) if self.path.is_dir() => {
                 progress.warn(&format!("{} is left out: {reason}", input.path.display()));
                 return Ok(None);
             }
             read => read.with_context(|| format!("cannot replay {}", input.path.display()))?,
         };
-        let item = file::replay(input, &table, settings, progress)
-            .with_context(|| format!("cannot replay {}", input.path.display()))?;
+        let cannot = || format!("cannot replay {}", input.path.display());
+        let known = match self.judge.zip(assigned) {
+            Some((judge, assigned)) => {
+                Some(self.known(judge, assigned, &mut table, input, progress).with_context(cannot)?)
+            }
+            None => None,
+        };
+        let (item, part) = file::replay(input, &table, settings, known.as_ref(), progress).with_context(cannot)?;
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         done.samples += table.columns.iter().flat_map(|column| &column.values).filter(|v| !v.is_nan()).count() as u64;
         done.ignored.extend(table.ignored);
+        part.into_iter().for_each(|part| done.parts.add(part));
         progress.tell(&format!("{}: {} rows, {} events", item.name, item.rows, item.events));
         Ok(Some(item))
+    }
+
+    /// What is known of a file; its label column is taken out.
+    fn known<'a>(
+        &self,
+        judge: &'a Judge,
+        assigned: &'a Assigned,
+        table: &mut Table,
+        input: &Input,
+        progress: &Progress,
+    ) -> anyhow::Result<Known<'a>> {
+        let Some(name) = judge.column() else { return Ok(Known { judge, assigned, column: None }) };
+        let column = table.take(name)?;
+        if column.is_none() && !self.path.is_dir() {
+            let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+            bail!("it has no column {name:?} of 0 and 1 for --labels (columns of numbers: {})", names.join(", "));
+        }
+        if column.is_none() {
+            progress.warn(&format!("{} has no column {name:?} and is not judged", input.path.display()));
+        }
+        Ok(Known { judge, assigned, column })
     }
 }

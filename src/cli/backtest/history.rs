@@ -1,6 +1,8 @@
 //! The replay of a Prometheus server's history: as many series as the queries give, scored together as the daemon
 //! would have scored them.
 
+mod judge;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io::Write as _,
@@ -12,6 +14,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     csv,
+    evaluation::{Alarm, Assigned, Judge, Parts},
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
     prometheus::{Client, QueryError},
@@ -34,6 +37,7 @@ pub(super) struct History<'a> {
     pub(super) from: TimestampMs,
     pub(super) to: TimestampMs,
     pub(super) step: i64,
+    pub(super) judge: Option<&'a Judge>,
 }
 
 /// Series on an even grid of times.
@@ -48,14 +52,23 @@ struct Grid {
 /// What was heard of a workload.
 struct Workload {
     score: Vec<f64>,
-    events: Vec<TimestampMs>,
+    events: Vec<Alarm>,
     rows: usize,
+}
+
+/// What a replay came to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) items: Vec<Item>,
+    pub(super) parts: Parts,
+    pub(super) totals: Totals,
 }
 
 impl History<'_> {
     /// Asks, replays, writes `scores.csv` to `out`.
-    pub(super) fn run(&self, client: &Client, out: &Path, progress: &Progress) -> anyhow::Result<(Vec<Item>, Totals)> {
+    pub(super) fn run(&self, client: &Client, out: &Path, progress: &Progress) -> anyhow::Result<Outcome> {
         let begin = Instant::now();
+        let assigned = self.judge.map(Judge::assign_history).transpose()?;
         if self.points() > CELLS_MAX as u64 {
             bail!("{} points are too many: shorten the time or raise --step", self.points());
         }
@@ -66,9 +79,10 @@ impl History<'_> {
         }
         std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
         progress.tell(&format!("replaying {} series over {} points", grid.labels.len(), grid.at.len()));
-        let (items, samples) = replay(grid, self.step, &out.join("scores.csv"), progress)?;
+        let judge = self.judge.zip(assigned.as_ref());
+        let (items, parts, samples) = replay(grid, self.step, &out.join("scores.csv"), judge, progress)?;
         let rows = items.iter().map(|item| item.rows as u64).max().unwrap_or(0);
-        Ok((items, Totals { rows, samples, seconds: begin.elapsed().as_secs_f64() }))
+        Ok(Outcome { items, parts, totals: Totals { rows, samples, seconds: begin.elapsed().as_secs_f64() } })
     }
 
     /// Steps of progress that fetching takes.
@@ -132,13 +146,20 @@ impl History<'_> {
 }
 
 /// Replays the grid; a line of `path` for each score, in order of time.
-fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Result<(Vec<Item>, u64)> {
+fn replay(
+    grid: Grid,
+    step: i64,
+    path: &Path,
+    judge: Option<(&Judge, &Assigned)>,
+    progress: &Progress,
+) -> anyhow::Result<(Vec<Item>, Parts, u64)> {
     let Grid { at, labels, values } = grid;
     let names: Vec<String> = labels.iter().map(|labels| csv::field(&labels.to_string()).into_owned()).collect();
     let mut engine = Replay::new(labels.clone(), step);
     let mut tracks = Tracks::new(at.clone(), labels.len());
-    let mut events: Vec<Vec<TimestampMs>> = vec![Vec::new(); labels.len()];
+    let mut events: Vec<Vec<Alarm>> = vec![Vec::new(); labels.len()];
     let mut workloads: BTreeMap<Labels, Workload> = BTreeMap::new();
+    let mut score = vec![0.0; at.len()];
     let failed = || format!("cannot write {}", path.display());
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).with_context(failed)?);
     writeln!(file, "time,series,value,state,event,expected,lower,upper").with_context(failed)?;
@@ -148,10 +169,14 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
         let cells = values.iter().enumerate().map(|(column, values)| (column, values[place]));
         sent += engine.row(now, cells.filter(|(_, value)| !value.is_nan()), |heard| {
             tracks.hear(&heard);
+            let (Heard::Series { at, verdict, .. } | Heard::Workload { at, verdict, .. }) = heard;
+            if let Some(highest) = tracks.place(at).and_then(|place| score.get_mut(place)) {
+                *highest = f64::max(*highest, f64::from(verdict.score));
+            }
             let line = match heard {
                 Heard::Series { column, at, value, state, event, verdict } => {
                     if event > 0.0 {
-                        events[column].push(at);
+                        events[column].push(Alarm { at, score: event });
                     }
                     let (expected, half) = (verdict.expected, verdict.half_width);
                     let [expected, lower, upper] =
@@ -168,7 +193,7 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
                         workload.score[place] = f64::from(verdict.score);
                     }
                     if event > 0.0 {
-                        workload.events.push(at);
+                        workload.events.push(Alarm { at, score: event });
                     }
                     let name = labels.to_string();
                     format!("{},{},,{},{},,,", stamp(at), csv::field(&name), csv::score(state), csv::score(event))
@@ -187,6 +212,11 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
         progress.warn(&format!("{count} samples were refused, the first: {reason}"));
     }
     let findings = engine.findings(TimestampMs::MIN);
+    let mut parts = Parts::default();
+    if let Some((judge, assigned)) = judge {
+        parts = Parts::new(std::slice::from_ref(assigned));
+        parts.add(judge::whole(judge, &labels, &tracks, &score, &events, &workloads, &findings));
+    }
     let mut items = Items::default();
     for (column, labels) in labels.iter().enumerate() {
         items.add(series_item(column, labels, &tracks, &values[column], &events[column], &findings));
@@ -194,7 +224,20 @@ fn replay(grid: Grid, step: i64, path: &Path, progress: &Progress) -> anyhow::Re
     for (named, workload) in workloads {
         items.add(workload_item(&named, workload, &labels, &tracks, &findings));
     }
-    Ok((items.by_name(), sent))
+    Ok((items.by_name(), parts, sent))
+}
+
+/// The series of a workload, and their names as a finding names its drivers: without the labels that name the workload.
+fn members(named: &Labels, labels: &[Labels]) -> (Vec<usize>, Vec<String>) {
+    let members: Vec<usize> =
+        (0..labels.len()).filter(|column| Identity::workload_labels(&labels[*column]) == *named).collect();
+    let short = |column: &usize| labels[*column].filtered(|label| named.get(label).is_none()).to_string();
+    let names = members.iter().map(short).collect();
+    (members, names)
+}
+
+fn times(alarms: &[Alarm]) -> Vec<TimestampMs> {
+    alarms.iter().map(|alarm| alarm.at).collect()
 }
 
 fn series_item(
@@ -202,7 +245,7 @@ fn series_item(
     labels: &Labels,
     tracks: &Tracks,
     values: &[f64],
-    events: &[TimestampMs],
+    events: &[Alarm],
     findings: &[Finding],
 ) -> Item {
     let name = labels.to_string();
@@ -217,7 +260,7 @@ fn series_item(
         span: there.next().map(|first| (first, there.next_back().unwrap_or(first))),
         events: events.len(),
         peak: tracks.peak[column],
-        svg: track.map(|track| draw(&name, tracks, track, None, &marks(&findings, events))),
+        svg: track.map(|track| draw(&name, tracks, track, None, &marks(&findings, &times(events)))),
         findings,
         seconds: None,
         name,
@@ -227,17 +270,13 @@ fn series_item(
 fn workload_item(named: &Labels, workload: Workload, labels: &[Labels], tracks: &Tracks, findings: &[Finding]) -> Item {
     let findings: Vec<Finding> =
         findings.iter().filter(|f| f.scope == FindingScope::Workload && f.labels == *named).cloned().collect();
-    let members: Vec<usize> =
-        (0..labels.len()).filter(|column| Identity::workload_labels(&labels[*column]) == *named).collect();
-    // As a finding names its drivers: without the labels that name the workload.
-    let short = |column: &usize| labels[*column].filtered(|label| named.get(label).is_none()).to_string();
-    let names: Vec<String> = members.iter().map(short).collect();
+    let (members, names) = members(named, labels);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let peaks: Vec<f64> = members.iter().map(|column| tracks.peak[*column]).collect();
     let (member, _) = telling(&findings, &names, &peaks);
     let track = members.get(member).and_then(|column| tracks.series.get(*column));
     let title = format!("{named} · {}", names.get(member).copied().unwrap_or_default());
-    let marks = marks(&findings, &workload.events);
+    let marks = marks(&findings, &times(&workload.events));
     Item {
         name: named.to_string(),
         rows: workload.rows,

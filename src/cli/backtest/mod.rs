@@ -5,6 +5,7 @@
 //! pictures beside them. Each file is a replay of its own: its scores do not depend on what else is in the folder.
 
 mod csv;
+mod evaluation;
 mod file;
 mod files;
 mod folder;
@@ -33,6 +34,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use self::{
+    evaluation::{Judge, Parts, Source, Terms},
     folder::Files,
     history::History,
     item::Item,
@@ -69,6 +71,9 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     step: Option<i64>,
 
+    #[command(flatten)]
+    judging: Box<Judging>,
+
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
@@ -98,9 +103,35 @@ pub struct Args {
     header: Vec<(String, String)>,
 }
 
+/// How to judge what comes out.
+#[derive(Debug, clap::Args)]
+struct Judging {
+    /// Judge by what is known to have been wrong: a file of incidents (start,end[,name][,file or series]), of JSON
+    /// windows ({"file": [[start, end]]}) or of rows with a 0/1 label; or column:NAME of the data
+    #[arg(long, value_name = "FILE", value_parser = Source::parse)]
+    labels: Option<Source>,
+
+    /// Judge the highest scores only, so many findings a week [default: all, at the product's thresholds]
+    #[arg(long, value_name = "N", value_parser = parse_budget, requires = "labels")]
+    budget: Option<f64>,
+
+    /// How far beside a labelled window a finding is still a hit
+    #[arg(long, value_name = "DURATION", value_parser = parse_tolerance, requires = "labels", default_value = "0s")]
+    tolerance: i64,
+}
+
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or_else(|| format!("{text:?} is not of the form NAME: VALUE"))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn parse_budget(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1e9).contains(number));
+    number.ok_or_else(|| format!("{text:?} is no number of findings a week: write 1 or 0.5"))
+}
+
+fn parse_tolerance(text: &str) -> Result<i64, String> {
+    if matches!(text, "0" | "0s") { Ok(0) } else { parse_duration(text) }
 }
 
 /// Replays, and writes what was found.
@@ -109,13 +140,15 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
 /// Nothing could be replayed or written; the message says why. Single files of a folder that cannot be read are told
 /// on stderr and make the exit code 1.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let terms = Terms { budget: args.judging.budget, tolerance_ms: args.judging.tolerance };
+    let judge = args.judging.labels.as_ref().map(|source| Judge::new(source, terms)).transpose()?;
     match &args.prometheus {
-        Some(url) => replay_history(&args, url),
-        None => replay_files(&args),
+        Some(url) => replay_history(&args, url, judge.as_ref()),
+        None => replay_files(&args, judge.as_ref()),
     }
 }
 
-fn replay_files(args: &Args) -> anyhow::Result<ExitCode> {
+fn replay_files(args: &Args, judge: Option<&Judge>) -> anyhow::Result<ExitCode> {
     let path = args.path.as_deref().context("name a file or folder")?;
     let files = Files {
         path,
@@ -124,28 +157,32 @@ fn replay_files(args: &Args) -> anyhow::Result<ExitCode> {
         step: args.step,
         out: &args.out,
         quiet: args.quiet,
+        judge,
+        label_file: args.judging.labels.as_ref().and_then(Source::path),
     };
     let outcome = files.run()?;
     let what = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     write_results(&args.out, &what, &outcome.items, &outcome.totals, args.quiet, !outcome.summary_taken)?;
+    write_evaluation(args, judge, &what, outcome.parts)?;
     Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn replay_history(args: &Args, url: &str) -> anyhow::Result<ExitCode> {
+fn replay_history(args: &Args, url: &str, judge: Option<&Judge>) -> anyhow::Result<ExitCode> {
     let now = now();
     let moment = |text: &str, flag| parse_moment(text, now).map_err(|error| anyhow::anyhow!("{flag}: {error}"));
     let (from, to) = (moment(args.from.as_deref().unwrap_or_default(), "--from")?, moment(&args.to, "--to")?);
     if to <= from {
         bail!("--to is not after --from");
     }
-    let history = History { queries: &args.query, from, to, step: args.step.unwrap_or(15_000) };
+    let history = History { queries: &args.query, from, to, step: args.step.unwrap_or(15_000), judge };
     let client = Client::new(url, bearer_token(args)?.as_deref(), &args.header)?;
     let progress = Progress::new(history.points(), args.quiet);
     let result = history.run(&client, &args.out, &progress);
     progress.finish();
-    let (items, totals) = result?;
+    let outcome = result?;
     let what = format!("{} on {}", args.query.join(", "), client.shown());
-    write_results(&args.out, &what, &items, &totals, args.quiet, true)?;
+    write_results(&args.out, &what, &outcome.items, &outcome.totals, args.quiet, true)?;
+    write_evaluation(args, judge, &what, outcome.parts)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -180,6 +217,21 @@ fn write_results(
         let mut stdout = std::io::stdout().lock();
         // A reader that has gone away is no error of the replay.
         let _ = writeln!(stdout, "{}report: {}", summary::table(items, totals), report.display());
+    }
+    Ok(())
+}
+
+/// Writes the evaluation and shows its table, where labels were given.
+fn write_evaluation(args: &Args, judge: Option<&Judge>, what: &str, parts: Parts) -> anyhow::Result<()> {
+    let Some((judge, source)) = judge.zip(args.judging.labels.as_ref()) else { return Ok(()) };
+    let results = judge.results(source, parts)?;
+    let page = results.write(&args.out, what).with_context(|| format!("cannot write to {}", args.out.display()))?;
+    if !args.quiet {
+        if let Some(note) = results.note() {
+            eprintln!("warning: {note}");
+        }
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "\n{}evaluation: {}", results.table(), page.display());
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ pub(super) fn table(items: &[Item], totals: &Totals) -> String {
 }
 
 /// The end of a long path tells more than its beginning.
-fn shorten(name: &str) -> String {
+pub(super) fn shorten(name: &str) -> String {
     let length = name.chars().count();
     if length <= NAME_MAX {
         return name.to_owned();

@@ -130,6 +130,16 @@ impl Table {
         }
         Ok(Self { rows, times, columns, left_out, ignored })
     }
+
+    /// Takes a column out, such as one of labels. `None` if there is no such column of numbers.
+    ///
+    /// # Errors
+    /// It is the only one.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<Column>, TableError> {
+        let Some(place) = self.columns.iter().position(|column| column.name == name) else { return Ok(None) };
+        let column = self.columns.remove(place);
+        if self.columns.is_empty() { Err(TableError::NoSeries(column.name)) } else { Ok(Some(column)) }
+    }
 }
 
 /// A Parquet file is known by its first bytes, whatever its name.

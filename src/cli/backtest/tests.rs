@@ -11,6 +11,8 @@ use clap::Parser as _;
 
 use super::*;
 
+mod labels;
+
 #[derive(Debug, clap::Parser)]
 struct Line {
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, ops::Range};
 
-use super::ticks::{axis_labels, time_ticks, value_ticks};
+use super::ticks::{axis_labels, instant, time_ticks, value_ticks};
 use crate::signal::TimestampMs;
 
 /// A step this many times the usual one is drawn as a gap.
@@ -128,6 +128,29 @@ impl Line {
                 self.path
             );
         }
+    }
+}
+
+/// Shades windows, each from and to, that overlap what the axis shows.
+pub(super) fn draw_labelled(
+    out: &mut String,
+    axis: &Axis,
+    windows: &[(TimestampMs, TimestampMs)],
+    top: f64,
+    bottom: f64,
+) {
+    for &(from, to) in windows.iter().filter(|(from, to)| *to >= axis.from && *from <= axis.to) {
+        let (left, right) = (axis.x(from), axis.x(to));
+        let _ = write!(
+            out,
+            "<rect class=\"plot-labelled\" x=\"{left:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{:.1}\" \
+             fill-opacity=\".13\" stroke=\"currentColor\" stroke-opacity=\".7\" stroke-dasharray=\"5 3\">\
+             <title>labelled: {} – {} UTC</title></rect>",
+            (right - left).max(2.0),
+            bottom - top,
+            instant(from),
+            instant(to),
+        );
     }
 }
 

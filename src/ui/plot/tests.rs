@@ -83,6 +83,23 @@ fn a_wide_band_does_not_squeeze_the_values() {
 }
 
 #[test]
+fn labelled_windows_are_shaded_where_they_are_seen() {
+    let (times, value) = (times(100), [1.0; 100]);
+    let plot = plot(&times, &value);
+    assert_eq!(plot.svg_over(&[]), plot.svg());
+    assert!(!plot.svg().contains("plot-labelled"));
+    let (last, far) = (times[99], times[99] + 1_000 * MINUTE);
+    let svg = plot.svg_over(&[(times[50], far), (far, far), (times[10], times[10])]);
+    assert_eq!(svg.matches("class=\"plot-labelled\"").count(), 2);
+    assert!(
+        svg.contains("3 labelled windows; nothing marked") && svg.contains(&format!("{} UTC</title>", instant(far)))
+    );
+    let width =
+        |svg: &str| svg.split("plot-labelled").nth(1).unwrap().split(" width=\"").nth(1).unwrap()[..5].to_owned();
+    assert_eq!(width(&svg), width(&plot.svg_over(&[(times[50], last)])), "drawn no further than the axis");
+}
+
+#[test]
 fn names_from_outside_cannot_leave_their_text() {
     let title = "a{b=\"<script>alert('x')</script>\"}&\u{1}";
     let (times, value) = (times(3), [1.0, 2.0, 3.0]);
