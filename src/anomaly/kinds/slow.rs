@@ -1,0 +1,244 @@
+//! The slow detector of one series: what shows over an hour, a day or several, and in no single sample.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Change, Kind,
+    days::{Days, QUARTER_MS, Quarter},
+    flatline::{Flatline, Stand},
+    season::Season,
+    spread::{SPREAD_SAMPLES, Spread},
+    trend::Trend,
+};
+use crate::signal::TimestampMs;
+
+const DAY_MS: i64 = 4 * QUARTER_MS;
+/// A difference below this share of the usual one is none.
+const TINY: f32 = 1e-3;
+
+/// State of one series, 72 bytes and nothing on the heap. Worth having only for series that vary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Slow {
+    days: Days,
+    /// Value before, relative to the base of `days`; NaN after an interruption.
+    previous: f32,
+    trend: Trend,
+    spread: Spread,
+    flatline: Flatline,
+    season: Season,
+}
+
+/// Something that the slow detector tells. Of each kind a series has at most one open; `Resolved` follows `Raised`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowEvent {
+    /// [`Kind::Variance`], [`Kind::Flatline`], [`Kind::LostSeason`] or [`Kind::Trend`].
+    pub kind: Kind,
+    /// Whether it begins or ends.
+    pub change: Change,
+    /// Event time at which it began, as far as known; the time of the sample if it ends.
+    pub since: TimestampMs,
+    /// How clear it is: 1 is just enough, 0 if it ends.
+    pub evidence: f32,
+    /// What is seen, in units of the series: mean size of the differences of successive samples (variance), the value
+    /// (flatline), highest less lowest quarter of the last day (lost season), mean of the last day (trend).
+    pub seen: f64,
+    /// What is usual, the same way: the usual mean difference, the same value again, the least swing of any day before,
+    /// the daily mean at the start of the trend.
+    pub expected: f64,
+    /// Change in a day of a trend; 0 for the other kinds.
+    pub per_day: f64,
+}
+
+impl Slow {
+    /// A detector that begins with `value` at `at`, which must still be observed.
+    #[must_use]
+    pub fn new(at: TimestampMs, value: f64) -> Self {
+        Self {
+            days: Days::new(at, value),
+            previous: f32::NAN,
+            trend: Trend::default(),
+            spread: Spread::default(),
+            flatline: Flatline::default(),
+            season: Season::default(),
+        }
+    }
+
+    /// Takes the next finite value in order of time; of a counter its rate. `step_ms` is the usual interval between
+    /// samples. Calls `tell` for what begins or ends: seldom, and hardly ever twice for one sample.
+    pub fn observe(&mut self, at: TimestampMs, value: f64, step_ms: u32, tell: &mut impl FnMut(SlowEvent)) {
+        let relative = self.days.relative(value);
+        if !relative.is_finite() {
+            return;
+        }
+        if let Some(quarter) = self.days.observe(at, relative, step_ms) {
+            self.end_quarter(at, &quarter, tell);
+        }
+        let difference = relative - self.previous;
+        self.previous = relative;
+        if difference.is_nan() {
+            return;
+        }
+        self.trend.observe_difference(difference);
+        let (known, usual) = (self.days.is_known(), self.spread.usual());
+        let steps = |samples: i64| samples * i64::from(step_ms);
+        match self.flatline.observe(difference.abs() > TINY * usual, step_ms, known) {
+            Stand::Nothing => {}
+            Stand::Still { samples } => {
+                tell(SlowEvent::raised(Kind::Flatline, at - steps(i64::from(samples)), 1.0, value, value));
+            }
+            Stand::Moves => tell(SlowEvent::resolved(Kind::Flatline, at, value, value)),
+        }
+        if let Some(wobble) = self.spread.observe(difference.abs(), known, || self.days.has_moved(usual)) {
+            let (seen, usual) = (f64::from(wobble.seen), f64::from(wobble.usual));
+            tell(match wobble.change {
+                Change::Raised => {
+                    SlowEvent::raised(Kind::Variance, at - steps(SPREAD_SAMPLES), wobble.evidence, seen, usual)
+                }
+                Change::Resolved => SlowEvent::resolved(Kind::Variance, at, seen, usual),
+            });
+        }
+    }
+
+    /// Tells that samples are missing before the next one.
+    pub fn interrupt(&mut self) {
+        self.previous = f32::NAN;
+        self.flatline.interrupt();
+    }
+
+    fn end_quarter(&mut self, at: TimestampMs, quarter: &Quarter, tell: &mut impl FnMut(SlowEvent)) {
+        if quarter.generation_ended {
+            self.flatline.turn();
+        }
+        if quarter.age % 4 == 0 {
+            self.spread.relax();
+        }
+        let level = self.days.absolute(quarter.level);
+        if let Some(drift) = self.trend.observe(quarter, level.abs()) {
+            let per_day = f64::from(drift.per_day);
+            let quarters = f64::from(drift.quarters);
+            let start = level - per_day * quarters / 4.0;
+            let since = at - i64::from(drift.quarters) * QUARTER_MS;
+            let event = match drift.change {
+                Change::Raised => SlowEvent::raised(Kind::Trend, since, drift.evidence, level, start),
+                Change::Resolved => SlowEvent::resolved(Kind::Trend, at, level, level),
+            };
+            tell(SlowEvent { per_day, ..event });
+        }
+        if let Some(swing) = self.season.observe(quarter, self.trend.usual()) {
+            let (seen, least) = (f64::from(swing.seen), f64::from(swing.least));
+            tell(match swing.change {
+                Change::Raised => SlowEvent::raised(Kind::LostSeason, at - DAY_MS, swing.evidence, seen, least),
+                Change::Resolved => SlowEvent::resolved(Kind::LostSeason, at, seen, least),
+            });
+        }
+    }
+}
+
+impl SlowEvent {
+    fn raised(kind: Kind, since: TimestampMs, evidence: f32, seen: f64, expected: f64) -> Self {
+        Self { kind, change: Change::Raised, since, evidence, seen, expected, per_day: 0.0 }
+    }
+
+    fn resolved(kind: Kind, at: TimestampMs, seen: f64, expected: f64) -> Self {
+        Self { kind, change: Change::Resolved, since: at, evidence: 0.0, seen, expected, per_day: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::*;
+    use super::*;
+
+    fn run(source: &mut Source, days: i64, mut change: impl FnMut(i64, f64, &mut Noise) -> Option<f64>) -> Vec<(i64, SlowEvent)> {
+        let step = source.step();
+        let (first, value) = source.next();
+        let mut slow = Slow::new(first, value);
+        let mut told = Vec::new();
+        loop {
+            let (at, value) = source.next();
+            if at > first + days * DAY {
+                return told;
+            }
+            if let Some(value) = change(at - first, value, &mut source.noise) {
+                slow.observe(at, value, step as u32, &mut |event| told.push((at - first, event)));
+            }
+        }
+    }
+
+    #[test]
+    fn probe() {
+        println!("{}", size_of::<Slow>());
+        for normal in Normal::ALL {
+            let mut count = std::collections::BTreeMap::new();
+            let mut first = String::new();
+            for seed in 0..20 {
+                for (at, e) in run(&mut Source::new(normal, seed), 60, |_, v, _| Some(v)) {
+                    if e.change == Change::Raised {
+                        *count.entry(e.kind).or_insert(0) += 1;
+                        if first.is_empty() { first = format!("{:.1} d seed {seed} {e:?}", at as f64 / DAY as f64); }
+                    }
+                }
+            }
+            println!("{normal:?} {count:?} {first}");
+        }
+    }
+}
+#[cfg(test)]
+mod probe2 {
+    use super::super::synthetic::*;
+    use super::*;
+    fn go(name: &str, normal: Normal, seeds: u64, total: i64, mut change: impl FnMut(i64, f64, &mut Noise) -> Option<f64>) {
+        let mut firsts: Vec<String> = Vec::new();
+        let mut count = std::collections::BTreeMap::new();
+        for seed in 0..seeds {
+            let mut source = Source::new(normal, seed);
+            let step = source.step();
+            let (first, value) = source.next();
+            let mut slow = Slow::new(first, value);
+            let mut told = Vec::new();
+            loop {
+                let (at, value) = source.next();
+                if at > first + total * DAY { break; }
+                if let Some(value) = change(at - first - 20*DAY, value, &mut source.noise) {
+                    slow.observe(at, value, step as u32, &mut |event| told.push((at - first- 20*DAY, event)));
+                }
+            }
+            for (at, e) in &told { *count.entry((e.kind, e.change == Change::Raised)).or_insert(0) += 1; if seed < 6 {firsts.push(format!("{:?}{}@{:.2}", e.kind, if e.change==Change::Raised {"+"} else {"-"}, *at as f64 / DAY as f64)) }}
+        }
+        println!("{name}: {count:?} {}", firsts.join(" "));
+    }
+    #[test]
+    fn detect() {
+        for heavy in [1.0, 3.0] {
+        let mut n = 0;
+        for seed in 0..6000 {
+            let mut z = Noise::new(seed);
+            let mut slow = Slow::new(0, 0.0);
+            let mut v = 0.0;
+            for h in 0..60*24 { v += z.normal() * if z.chance(0.1) { heavy } else { 1.0 }; slow.observe(h * HOUR, v + 0.5 * z.normal(), HOUR as u32, &mut |e| n += i32::from(e.kind == Kind::Trend && e.change == Change::Raised)); }
+        }
+        println!("rw {n} in {} series weeks", 6000*60/7);
+        }
+        for n in [Normal::White, Normal::Daily, Normal::Weekly] {
+            println!("== {n:?}");
+            go("leak 10%/d", n, 6, 40, |t, v, _| Some(v + 10.0 * (t.max(0) as f64 / DAY as f64)));
+            go("leak 3%/d", n, 6, 40, |t, v, _| Some(v + 3.0 * (t.max(0) as f64 / DAY as f64)));
+            go("leak 20%/d 6 days then restart", n, 6, 40, |t, v, _| Some(v + if t > 0 && t < 6 * DAY { 20.0 * t as f64 / DAY as f64 } else {0.0}));
+            go("spread x4 for a day", n, 6, 40, |t, v, z| Some(if t > 0 && t < DAY { v + 19.0 * z.normal() } else { v }));
+            go("spread x4 for ever", n, 6, 80, |t, v, z| Some(if t > 0 { v + 19.0 * z.normal() } else { v }));
+            go("spread x2.5", n, 6, 40, |t, v, z| Some(if t > 0 && t < DAY { v + 11.5 * z.normal() } else { v }));
+            let mut held = 0.0;
+            go("freeze 5 h", n, 6, 40, |t, v, _| { if !(t > 0 && t < 5 * HOUR) { held = v } Some(held) });
+            go("flat 3 days", n, 6, 40, |t, v, z| Some(if t > 0 && t < 3 * DAY { 100.0 + 5.0 * z.normal() } else { v }));
+            go("flat for ever", n, 6, 80, |t, v, z| Some(if t > 0 { 100.0 + 5.0 * z.normal() } else { v }));
+            go("collapse", n, 6, 40, |t, v, _| Some(if t > 0 && t < DAY { 0.1 * v } else { v }));
+            go("gap 3 d", n, 6, 40, |t, v, _| (!(t > 0 && t < 3 * DAY)).then_some(v));
+            go("level x3", n, 6, 40, |t, v, _| Some(if t > 0 { v * 3.0 } else { v }));
+            go("level + 100", n, 6, 40, |t, v, _| Some(if t > 0 { v + 100.0 } else { v }));
+            go("outage 3 h", n, 6, 40, |t, v, _| Some(if t > 0 && t < 3*HOUR { 0.0 } else { v }));
+            go("missing half", n, 6, 40, |_, v, z| (z.chance(0.6)).then_some(v));
+        }
+        go("born leaking 10%/d", Normal::White, 6, 40, |t, v, _| Some(v + 10.0 * (t + 20 * DAY) as f64 / DAY as f64));
+        go("born leaking 10%/d", Normal::Daily, 6, 40, |t, v, _| Some(v + 10.0 * (t + 20 * DAY) as f64 / DAY as f64));
+    }
+}
