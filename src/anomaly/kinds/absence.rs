@@ -303,8 +303,7 @@ mod tests {
     #[test]
     fn a_group_that_does_not_come_back_with_its_sender_is_told() {
         let gone = 3 * DAY..3 * DAY + 2 * HOUR;
-        let (told, of_groups) =
-            fleet(5, 50, |t, group| !gone.contains(&t) && (group > 0 || t < gone.start));
+        let (told, of_groups) = fleet(5, 50, |t, group| !gone.contains(&t) && (group > 0 || t < gone.start));
         assert_eq!((raised(&told), of_groups), (1, 1));
     }
 

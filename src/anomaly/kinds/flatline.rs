@@ -30,7 +30,9 @@ pub(super) struct Flatline {
 pub(super) enum Stand {
     Nothing,
     /// It stands still, for so many samples now.
-    Still { samples: u16 },
+    Still {
+        samples: u16,
+    },
     /// It moves again after standing still.
     Moves,
 }

@@ -43,9 +43,13 @@ const UNREST: f32 = 8.0;
 const CALMS: f32 = 0.999_656_2;
 /// The last deviation is kept as its inverse hyperbolic sine, in 2,000ths: it may be huge.
 const LAST: f32 = 2_000.0;
-/// In place of a number of rounds: it was told, above or below.
-const TOLD_ABOVE: i8 = i8::MAX;
-const TOLD_BELOW: i8 = i8::MIN;
+/// In place of a number of rounds: it was told, below if negative; less by the rounds that it has been back.
+const TOLD: i8 = 100;
+/// Rounds in a row that a member must be back.
+const BACK_RUN: i8 = 6;
+/// While the median moves by more units than this from one round to the next, nobody is told to have left: means of
+/// single members lag behind each other.
+const MOVES: f64 = 3.0;
 
 /// What is known of a member, 8 bytes.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -65,6 +69,8 @@ pub struct Member {
 pub struct Peers {
     /// Usual unit.
     scale: f32,
+    /// Median of the last round.
+    median: f32,
     /// Usual number of members that stand apart above and below.
     above: f32,
     below: f32,
@@ -92,6 +98,8 @@ pub struct PeerEvent {
 struct Middle {
     median: f64,
     unit: f64,
+    /// Whether the median is about where it was in the last round.
+    is_still: bool,
 }
 
 impl Peers {
@@ -113,13 +121,11 @@ impl Peers {
                 last > APART && *z * side < 0.9 * last
             })
         };
-        let free = [
-            (1.0, above > self.above + 0.5 && !returning(1.0)),
-            (-1.0, below > self.below + 0.5 && !returning(-1.0)),
-        ];
+        let free =
+            [(1.0, above > self.above + 0.5 && !returning(1.0)), (-1.0, below > self.below + 0.5 && !returning(-1.0))];
         let leaving = deviations.iter().zip(members.iter()).filter(|(z, m)| m.beyond(**z, 1.0) != 0.0).count();
         let together = leaving > (deviations.len() / 4).max(1);
-        let settled = !together && self.unrest < UNREST && self.rounds >= SETTLED_ROUNDS;
+        let settled = middle.is_still && !together && self.unrest < UNREST && self.rounds >= SETTLED_ROUNDS;
         for (place, (z, member)) in deviations.iter().zip(members.iter_mut()).enumerate() {
             let may_leave = |side: f32| settled && free.contains(&(side, true));
             if let Some((change, evidence)) = member.observe(*z, self.rounds, may_leave) {
@@ -146,7 +152,9 @@ impl Peers {
         let learnt = if usual == 0.0 { now } else { usual + (now.min(4.0 * usual) - usual) / f64::from(DAY_ROUNDS) };
         self.scale = learnt as f32;
         let unit = now.max(OF_USUAL * usual).max(OF_MEDIAN * median.abs());
-        (unit > 0.0).then_some(Middle { median, unit })
+        let is_still = (median - f64::from(self.median)).abs() <= MOVES * unit;
+        self.median = median as f32;
+        (unit > 0.0).then_some(Middle { median, unit, is_still })
     }
 }
 
@@ -175,7 +183,7 @@ impl Member {
     }
 
     fn observe(&mut self, z: f32, rounds: u16, may_leave: impl Fn(f32) -> bool) -> Option<(Change, f32)> {
-        let told = matches!(self.run, TOLD_ABOVE | TOLD_BELOW);
+        let told = self.is_told();
         if z.is_nan() {
             self.run = 0;
             self.last = 0;
@@ -212,17 +220,24 @@ impl Member {
         if self.run.abs() < RUN {
             return None;
         }
-        self.run = if side > 0.0 { TOLD_ABOVE } else { TOLD_BELOW };
+        self.run = if side > 0.0 { TOLD } else { -TOLD };
         let bound = f32::from(if side > 0.0 { self.high } else { self.low }) / FRACTION;
         Some((Change::Raised, (z - bound).abs() / self.margin()))
     }
 
-    /// The range follows; it is over when the member is back within a quarter of the margin.
+    /// Whether it was told that it left.
+    fn is_told(&self) -> bool {
+        self.run.abs() > TOLD - BACK_RUN
+    }
+
+    /// The range follows; it is over when the member has been back within a quarter of the margin for half an hour.
     fn go_on(&mut self, z: f32) -> Option<(Change, f32)> {
-        let bound = if self.run == TOLD_ABOVE { &mut self.high } else { &mut self.low };
+        let side = self.run.signum();
+        let bound = if side > 0 { &mut self.high } else { &mut self.low };
         let step = FOLLOW * (z * FRACTION - f32::from(*bound));
         *bound = bound.saturating_add(if step.abs() < 1.0 { step.signum() as i16 } else { step as i16 });
-        if self.beyond(z, BACK) != 0.0 {
+        self.run = if self.beyond(z, BACK) == 0.0 { self.run - side } else { side * TOLD };
+        if self.is_told() {
             return None;
         }
         self.run = 0;
@@ -237,7 +252,7 @@ impl Member {
 
     /// Whether a judged member, not told of, is clearly outside its range.
     fn strays(&self, z: f32) -> bool {
-        let told = matches!(self.run, TOLD_ABOVE | TOLD_BELOW);
+        let told = self.is_told();
         let (low, high) = (f32::from(self.low) / FRACTION, f32::from(self.high) / FRACTION);
         self.age == u8::MAX && !told && (z > high + RESTLESS || z < low - RESTLESS)
     }
@@ -383,7 +398,7 @@ mod tests {
             for (size, factor) in [(4, 2.0), (4, 0.0), (4, 0.5), (10, 1.5), (10, 0.5), (10, 2.0)] {
                 let told = broken(seed, size, factor, 36);
                 let [(left, first), (back, last)] = told[..] else { panic!("seed {seed}, × {factor}: {told:?}") };
-                assert!((BREAK + 2..BREAK + 8).contains(&left) && (BREAK + 36..BREAK + 42).contains(&back), "{told:?}");
+                assert!((BREAK + 2..BREAK + 8).contains(&left) && (BREAK + 36..BREAK + 48).contains(&back), "{told:?}");
                 assert_eq!((first.member, first.change, last.change), (2, Change::Raised, Change::Resolved));
                 assert_eq!(first.seen > first.expected, factor > 1.0);
                 assert!(first.evidence >= 1.0);
@@ -425,6 +440,6 @@ mod tests {
 
     #[test]
     fn the_states_are_small() {
-        assert_eq!((size_of::<Member>(), size_of::<Peers>()), (8, 20));
+        assert_eq!((size_of::<Member>(), size_of::<Peers>()), (8, 24));
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Change,
-    days::{KNOWN, Quarter, from_log_units, log_units},
+    days::{Quarter, from_log_units, log_units},
 };
 
 /// A daily swing below this share of the least ever is no swing.
@@ -13,6 +13,8 @@ const LOST: f32 = 0.3;
 const BACK: f32 = 0.6;
 /// A series has a season when its least swing is so many times the usual change from a day to the next.
 const TIMES_USUAL: f32 = 3.0;
+/// Quarters after which the least swing is known: two weeks, so that an outage hides no weekend.
+const KNOWN: u8 = 56;
 /// Quarters of a day in a row without a swing; each looks back over a day.
 const RUN: u8 = 2;
 /// In place of the length of a run: it was told.

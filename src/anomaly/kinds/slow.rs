@@ -88,7 +88,7 @@ impl Slow {
             }
             Stand::Moves => tell(SlowEvent::resolved(Kind::Flatline, at, value, value)),
         }
-        if let Some(wobble) = self.spread.observe(difference.abs(), known, || self.days.has_moved(usual)) {
+        if let Some(wobble) = self.spread.observe(difference.abs(), known, |unit| self.days.has_moved(unit)) {
             let (seen, usual) = (f64::from(wobble.seen), f64::from(wobble.usual));
             tell(match wobble.change {
                 Change::Raised => {
@@ -141,104 +141,5 @@ impl SlowEvent {
 
     fn resolved(kind: Kind, at: TimestampMs, seen: f64, expected: f64) -> Self {
         Self { kind, change: Change::Resolved, since: at, evidence: 0.0, seen, expected, per_day: 0.0 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::synthetic::*;
-    use super::*;
-
-    fn run(source: &mut Source, days: i64, mut change: impl FnMut(i64, f64, &mut Noise) -> Option<f64>) -> Vec<(i64, SlowEvent)> {
-        let step = source.step();
-        let (first, value) = source.next();
-        let mut slow = Slow::new(first, value);
-        let mut told = Vec::new();
-        loop {
-            let (at, value) = source.next();
-            if at > first + days * DAY {
-                return told;
-            }
-            if let Some(value) = change(at - first, value, &mut source.noise) {
-                slow.observe(at, value, step as u32, &mut |event| told.push((at - first, event)));
-            }
-        }
-    }
-
-    #[test]
-    fn probe() {
-        println!("{}", size_of::<Slow>());
-        for normal in Normal::ALL {
-            let mut count = std::collections::BTreeMap::new();
-            let mut first = String::new();
-            for seed in 0..20 {
-                for (at, e) in run(&mut Source::new(normal, seed), 60, |_, v, _| Some(v)) {
-                    if e.change == Change::Raised {
-                        *count.entry(e.kind).or_insert(0) += 1;
-                        if first.is_empty() { first = format!("{:.1} d seed {seed} {e:?}", at as f64 / DAY as f64); }
-                    }
-                }
-            }
-            println!("{normal:?} {count:?} {first}");
-        }
-    }
-}
-#[cfg(test)]
-mod probe2 {
-    use super::super::synthetic::*;
-    use super::*;
-    fn go(name: &str, normal: Normal, seeds: u64, total: i64, mut change: impl FnMut(i64, f64, &mut Noise) -> Option<f64>) {
-        let mut firsts: Vec<String> = Vec::new();
-        let mut count = std::collections::BTreeMap::new();
-        for seed in 0..seeds {
-            let mut source = Source::new(normal, seed);
-            let step = source.step();
-            let (first, value) = source.next();
-            let mut slow = Slow::new(first, value);
-            let mut told = Vec::new();
-            loop {
-                let (at, value) = source.next();
-                if at > first + total * DAY { break; }
-                if let Some(value) = change(at - first - 20*DAY, value, &mut source.noise) {
-                    slow.observe(at, value, step as u32, &mut |event| told.push((at - first- 20*DAY, event)));
-                }
-            }
-            for (at, e) in &told { *count.entry((e.kind, e.change == Change::Raised)).or_insert(0) += 1; if seed < 6 {firsts.push(format!("{:?}{}@{:.2}", e.kind, if e.change==Change::Raised {"+"} else {"-"}, *at as f64 / DAY as f64)) }}
-        }
-        println!("{name}: {count:?} {}", firsts.join(" "));
-    }
-    #[test]
-    fn detect() {
-        for heavy in [1.0, 3.0] {
-        let mut n = 0;
-        for seed in 0..6000 {
-            let mut z = Noise::new(seed);
-            let mut slow = Slow::new(0, 0.0);
-            let mut v = 0.0;
-            for h in 0..60*24 { v += z.normal() * if z.chance(0.1) { heavy } else { 1.0 }; slow.observe(h * HOUR, v + 0.5 * z.normal(), HOUR as u32, &mut |e| n += i32::from(e.kind == Kind::Trend && e.change == Change::Raised)); }
-        }
-        println!("rw {n} in {} series weeks", 6000*60/7);
-        }
-        for n in [Normal::White, Normal::Daily, Normal::Weekly] {
-            println!("== {n:?}");
-            go("leak 10%/d", n, 6, 40, |t, v, _| Some(v + 10.0 * (t.max(0) as f64 / DAY as f64)));
-            go("leak 3%/d", n, 6, 40, |t, v, _| Some(v + 3.0 * (t.max(0) as f64 / DAY as f64)));
-            go("leak 20%/d 6 days then restart", n, 6, 40, |t, v, _| Some(v + if t > 0 && t < 6 * DAY { 20.0 * t as f64 / DAY as f64 } else {0.0}));
-            go("spread x4 for a day", n, 6, 40, |t, v, z| Some(if t > 0 && t < DAY { v + 19.0 * z.normal() } else { v }));
-            go("spread x4 for ever", n, 6, 80, |t, v, z| Some(if t > 0 { v + 19.0 * z.normal() } else { v }));
-            go("spread x2.5", n, 6, 40, |t, v, z| Some(if t > 0 && t < DAY { v + 11.5 * z.normal() } else { v }));
-            let mut held = 0.0;
-            go("freeze 5 h", n, 6, 40, |t, v, _| { if !(t > 0 && t < 5 * HOUR) { held = v } Some(held) });
-            go("flat 3 days", n, 6, 40, |t, v, z| Some(if t > 0 && t < 3 * DAY { 100.0 + 5.0 * z.normal() } else { v }));
-            go("flat for ever", n, 6, 80, |t, v, z| Some(if t > 0 { 100.0 + 5.0 * z.normal() } else { v }));
-            go("collapse", n, 6, 40, |t, v, _| Some(if t > 0 && t < DAY { 0.1 * v } else { v }));
-            go("gap 3 d", n, 6, 40, |t, v, _| (!(t > 0 && t < 3 * DAY)).then_some(v));
-            go("level x3", n, 6, 40, |t, v, _| Some(if t > 0 { v * 3.0 } else { v }));
-            go("level + 100", n, 6, 40, |t, v, _| Some(if t > 0 { v + 100.0 } else { v }));
-            go("outage 3 h", n, 6, 40, |t, v, _| Some(if t > 0 && t < 3*HOUR { 0.0 } else { v }));
-            go("missing half", n, 6, 40, |_, v, z| (z.chance(0.6)).then_some(v));
-        }
-        go("born leaking 10%/d", Normal::White, 6, 40, |t, v, _| Some(v + 10.0 * (t + 20 * DAY) as f64 / DAY as f64));
-        go("born leaking 10%/d", Normal::Daily, 6, 40, |t, v, _| Some(v + 10.0 * (t + 20 * DAY) as f64 / DAY as f64));
     }
 }

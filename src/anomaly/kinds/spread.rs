@@ -26,9 +26,8 @@ const OF_RANGE: f32 = 0.5;
 const CLIP: f32 = 8.0;
 /// Share of the usual difference that every block is taken to have, so that one without any has a logarithm.
 const FLOOR: f32 = 0.02;
-/// In place of the length of a run: it was told, above or below.
-const TOLD_ABOVE: i8 = i8::MAX;
-const TOLD_BELOW: i8 = i8::MIN;
+/// In place of the length of a run: it was told, below if negative; less by the blocks in which it was over.
+const TOLD: i8 = 100;
 
 /// Spread of the block under way, and the usual and extreme spreads of blocks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,8 +67,8 @@ impl Spread {
     }
 
     /// Takes the size of a difference. `known`: the series is old enough to be judged. `moved` tells whether its level
-    /// has left what it was, which is another kind; it is asked once a block.
-    pub(super) fn observe(&mut self, difference: f32, known: bool, moved: impl FnOnce() -> bool) -> Option<Wobble> {
+    /// has left what it was, given the spread; that is another kind.
+    pub(super) fn observe(&mut self, difference: f32, known: bool, moved: impl FnOnce(f32) -> bool) -> Option<Wobble> {
         let usual = self.usual();
         self.sum += if known { difference.min(CLIP * usual) } else { difference };
         self.count += 1;
@@ -84,7 +83,7 @@ impl Spread {
         self.end_block(seen, usual, known, moved)
     }
 
-    fn end_block(&mut self, seen: f32, usual: f32, known: bool, moved: impl FnOnce() -> bool) -> Option<Wobble> {
+    fn end_block(&mut self, seen: f32, usual: f32, known: bool, moved: impl FnOnce(f32) -> bool) -> Option<Wobble> {
         let units = log_units(seen + FLOOR * usual);
         self.median = match self.median {
             i16::MIN => units,
@@ -93,7 +92,7 @@ impl Spread {
         let range = (OF_RANGE * f32::from(self.highest.saturating_sub(self.lowest))) as i16;
         let over = units.saturating_sub(self.highest.saturating_add(range.max(MARGIN_UP)));
         let under = self.lowest.saturating_sub(range.max(MARGIN_DOWN)).saturating_sub(units);
-        if matches!(self.run, TOLD_ABOVE | TOLD_BELOW) {
+        if self.is_told() {
             return self.go_on(units, seen, usual);
         }
         if !known || (over <= 0 && under <= 0) {
@@ -102,7 +101,7 @@ impl Spread {
             return None;
         }
         // A block without any difference is a flatline's business; a spread that came with a new level belongs to that.
-        if seen == 0.0 || moved() {
+        if seen == 0.0 || moved(seen) {
             self.run = 0;
             if seen > 0.0 {
                 self.learn(units);
@@ -115,17 +114,24 @@ impl Spread {
         }
         let least = if over > 0 { self.highest + range.max(MARGIN_UP) } else { self.lowest - range.max(MARGIN_DOWN) };
         let evidence = f32::from(units - self.median) / f32::from(least - self.median);
-        self.run = if over > 0 { TOLD_ABOVE } else { TOLD_BELOW };
+        self.run = if over > 0 { TOLD } else { -TOLD };
         self.learn(units);
         Some(Wobble { change: Change::Raised, seen, usual, evidence })
     }
 
-    /// What was told is known from now on; it is over when the spread is nearer to the median than to its new extreme,
-    /// which the median reaches in time.
+    fn is_told(&self) -> bool {
+        self.run.abs() > TOLD - RUN
+    }
+
+    /// What was told is known from now on; it is over when the spread has been nearer to the median than to its new
+    /// extreme for three blocks. What stays becomes the median in time.
     fn go_on(&mut self, units: i16, seen: f32, usual: f32) -> Option<Wobble> {
         self.learn(units);
-        let from_extreme = if self.run == TOLD_ABOVE { self.highest - units } else { units - self.lowest };
-        if (units - self.median).abs() > from_extreme {
+        let side = self.run.signum();
+        let from_extreme = if side > 0 { self.highest - units } else { units - self.lowest };
+        let is_over = (units - self.median).abs() <= from_extreme;
+        self.run = if is_over { self.run - side } else { side * TOLD };
+        if self.is_told() {
             return None;
         }
         self.run = 0;

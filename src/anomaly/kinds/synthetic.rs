@@ -54,6 +54,7 @@ pub(super) enum Normal {
     Weekly,
     DaylightSaving,
     Bursty,
+    Human,
     Sparse,
     Poisson,
     Sawtooth,
@@ -73,7 +74,7 @@ pub(super) enum Normal {
 }
 
 impl Normal {
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::White,
         Self::Ar90,
         Self::Ar99,
@@ -82,6 +83,7 @@ impl Normal {
         Self::Weekly,
         Self::DaylightSaving,
         Self::Bursty,
+        Self::Human,
         Self::Sparse,
         Self::Poisson,
         Self::Sawtooth,
@@ -189,6 +191,15 @@ impl Source {
                 }
                 if self.state > 0.0 { 50.0 + 20.0 * self.noise.normal() } else { 1.0 + 0.3 * self.noise.unit() }
             }
+            Normal::Human => {
+                // Used now and then, with pauses from minutes to days.
+                if self.at >= self.until {
+                    self.state = 1.0 - self.state;
+                    let minutes = if self.state > 0.0 { 15.0 } else { 30.0 * (1.2 * self.noise.normal()).exp() };
+                    self.until = self.at + (minutes * MINUTE as f64) as i64;
+                }
+                if self.state > 0.0 { self.noise.poisson(5.0) } else { 0.0 }
+            }
             Normal::Poisson => self.noise.poisson(0.3) / 60.0,
             Normal::Sawtooth => {
                 if self.phase(5 * HOUR) {
@@ -222,7 +233,11 @@ impl Source {
                 20.0 + 2.0 * self.noise.normal() + job
             }
             Normal::IdleNights => {
-                if is_weekend(at) || !(7..19).contains(&hour) { 0.0 } else { self.noise.poisson(4.0) }
+                if is_weekend(at) || !(7..19).contains(&hour) {
+                    0.0
+                } else {
+                    self.noise.poisson(4.0)
+                }
             }
             Normal::Multiplicative => {
                 self.ar(0.999);
