@@ -36,6 +36,8 @@ pub(super) struct Quarter {
     pub(super) swing: f32,
     /// Complete quarters seen, saturating.
     pub(super) age: u8,
+    /// Whether a day ended too.
+    pub(super) day_ended: bool,
     /// Whether a period of 28 days ended too.
     pub(super) generation_ended: bool,
 }
@@ -60,9 +62,9 @@ impl Days {
         self.age >= KNOWN
     }
 
-    /// Mean of the quarter under way.
-    pub(super) fn mean(&self) -> f32 {
-        self.mean
+    /// Starts to learn anew: what is known is of no use.
+    pub(super) fn forget_age(&mut self) {
+        self.age = 0;
     }
 
     /// Whether the mean of the quarter under way is far from all of the last day: by more than half of the day's swing
@@ -102,8 +104,8 @@ impl Days {
         self.age = self.age.saturating_add(u8::from(enough));
         (self.quarter, self.mean, self.count) = (number as u8, 0.0, 0);
         let before = number - i64::from(elapsed);
-        let generation_ended = number.div_euclid(GENERATION) != before.div_euclid(GENERATION);
-        Quarter { change, level, swing, age: self.age, generation_ended }
+        let ended = |quarters: i64| number.div_euclid(quarters) != before.div_euclid(quarters);
+        Quarter { change, level, swing, age: self.age, day_ended: ended(4), generation_ended: ended(GENERATION) }
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
         assert!(ended[4..8].iter().all(|q| (q.change - 5.0).abs() < 1e-4));
         assert!((ended[3].swing - 18.0).abs() < 1e-4 && (ended[3].level - 11.5).abs() < 1e-4);
         assert_eq!(ended[8].age, 9);
-        assert!((days.absolute(days.mean()) - 111.0).abs() < 1e-4);
+        assert!((days.absolute(days.mean) - 111.0).abs() < 1e-4);
     }
 
     #[test]

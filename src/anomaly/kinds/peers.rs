@@ -199,7 +199,7 @@ impl Member {
             (self.low, self.high) = (self.low.min(fixed), self.high.max(fixed));
             return None;
         }
-        if rounds % RELAX_ROUNDS == 0 && self.high.saturating_sub(self.low) > 2 {
+        if rounds.is_multiple_of(RELAX_ROUNDS) && self.high.saturating_sub(self.low) > 2 {
             self.high -= 1;
             self.low += 1;
         }
@@ -421,7 +421,7 @@ mod tests {
         for seed in 0..10 {
             let rise = |round: i64| if round > BREAK { 5.0 } else { 1.0 };
             assert_eq!(watch(seed, 6, 30, |r, _, noise| rise(r) * (100.0 + noise.normal())), []);
-            let half = |r: i64, m: usize| if m % 2 == 0 { rise(r) } else { 1.0 };
+            let half = |r: i64, m: usize| if m.is_multiple_of(2) { rise(r) } else { 1.0 };
             assert_eq!(watch(seed, 8, 30, |r, m, noise| half(r, m) * (100.0 + noise.normal())), []);
             assert_eq!(broken(seed, 3, 5.0, 36), []);
         }

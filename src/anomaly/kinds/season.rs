@@ -63,9 +63,10 @@ impl Season {
             }
             return None;
         }
-        if quarter.age < KNOWN || seen >= LOST * least || least < TIMES_USUAL * usual {
+        let unknown = quarter.age < KNOWN || self.least == i16::MAX;
+        if unknown || seen >= LOST * least || least < TIMES_USUAL * usual {
             self.run = 0;
-            let relaxed = self.least.saturating_add(i16::from(quarter.age % 4 == 0));
+            let relaxed = self.least.saturating_add(i16::from(quarter.day_ended));
             self.least = relaxed.min(log_units(seen));
             return None;
         }

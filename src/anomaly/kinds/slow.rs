@@ -79,7 +79,12 @@ impl Slow {
             return;
         }
         self.trend.observe_difference(difference);
-        let (known, usual) = (self.days.is_known(), self.spread.usual());
+        let usual = self.spread.usual();
+        if usual == 0.0 && difference != 0.0 && self.days.is_known() {
+            // All it was known for is standing still.
+            self.days.forget_age();
+        }
+        let known = self.days.is_known();
         let steps = |samples: i64| samples * i64::from(step_ms);
         match self.flatline.observe(difference.abs() > TINY * usual, step_ms, known) {
             Stand::Nothing => {}
@@ -109,7 +114,7 @@ impl Slow {
         if quarter.generation_ended {
             self.flatline.turn();
         }
-        if quarter.age % 4 == 0 {
+        if quarter.day_ended {
             self.spread.relax();
         }
         let level = self.days.absolute(quarter.level);

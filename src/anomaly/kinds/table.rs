@@ -208,6 +208,20 @@ fn a_leak_from_birth_is_told_once_and_a_clock_or_counter_is_not() {
 }
 
 #[test]
+fn what_stood_still_for_long_and_begins_to_vary_is_new() {
+    for seed in 0..10 {
+        let told = watch(Normal::White, seed, 60, |t, value, _| Some(if t < BEFORE { 100.0 } else { value }));
+        assert_eq!(told, [], "seed {seed}");
+        let told = watch(Normal::White, seed, 60, |t, value, noise| match t {
+            t if t < BEFORE => Some(100.0),
+            t if t < 2 * BEFORE => Some(value),
+            _ => Some(value + 100.0 * noise.normal()),
+        });
+        assert_eq!(told.first().map(|(_, event)| event.kind), Some(Kind::Variance), "seed {seed}");
+    }
+}
+
+#[test]
 fn what_is_told_ends() {
     for seed in 0..10 {
         let ends = |normal: Normal, lasts: i64, breaks: Break| {
