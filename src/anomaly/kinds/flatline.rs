@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A run of unchanged samples counts when it is so many times as long as any before.
-const TIMES: u32 = 5;
+const TIMES: u32 = 8;
 /// … and has at least so many samples, …
 const SAMPLES: u32 = 64;
 /// … and lasts at least so long, in ms.
