@@ -83,6 +83,7 @@ impl Slow {
         if usual == 0.0 && difference != 0.0 && self.days.is_known() {
             // All it was known for is standing still.
             self.days.forget_age();
+            self.spread = Spread::default();
         }
         let known = self.days.is_known();
         let steps = |samples: i64| samples * i64::from(step_ms);
