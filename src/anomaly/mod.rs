@@ -4,6 +4,7 @@ mod cadence;
 mod detector;
 mod explain;
 pub mod forest;
+pub mod kinds;
 mod novelty;
 mod random;
 mod record;
