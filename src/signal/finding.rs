@@ -112,10 +112,10 @@ impl Kind {
             Self::Spike => "spike",
             Self::LevelShift => "level shift",
             Self::Trend => "trend",
-            Self::Variance => "variance change",
-            Self::LostSeason => "lost season",
+            Self::Variance => "change of spread",
+            Self::LostSeason => "lost daily season",
             Self::Absence => "absence",
-            Self::PeerDiffers => "peer differs",
+            Self::PeerDiffers => "peer that differs",
             Self::Flatline => "flatline",
             Self::Relation => "broken relation",
         }

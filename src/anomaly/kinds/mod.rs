@@ -23,49 +23,7 @@ pub use classify::{Observed, classify};
 pub use peers::{Member, PeerEvent, Peers};
 pub use slow::{Slow, SlowEvent};
 
-use serde::{Deserialize, Serialize};
-
-/// The kind of an anomaly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A few samples far off, then back, or too short so far to be more.
-    Spike,
-    /// The series stays on a new level.
-    LevelShift,
-    /// The series keeps moving one way.
-    Trend,
-    /// The level is as before, the spread around it is not.
-    Variance,
-    /// The daily swing is gone.
-    LostSeason,
-    /// What was always there is gone.
-    Absence,
-    /// One of several siblings left the others.
-    PeerDiffers,
-    /// A lively series stands still.
-    Flatline,
-    /// The metrics of a workload no longer move together.
-    Relation,
-}
-
-impl Kind {
-    /// The kind in words, as in "a level shift in …".
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Spike => "spike",
-            Self::LevelShift => "level shift",
-            Self::Trend => "trend",
-            Self::Variance => "change of spread",
-            Self::LostSeason => "lost daily season",
-            Self::Absence => "absence",
-            Self::PeerDiffers => "peer that differs",
-            Self::Flatline => "flatline",
-            Self::Relation => "broken relation",
-        }
-    }
-}
+pub use crate::signal::Kind;
 
 /// What became of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +32,4 @@ pub enum Change {
     Raised,
     /// It is over, or has become normal.
     Resolved,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Kind;
-
-    #[test]
-    fn names_are_written_in_kebab_case() {
-        assert_eq!(serde_json::to_string(&Kind::PeerDiffers).unwrap(), "\"peer-differs\"");
-        assert_eq!(serde_json::from_str::<Kind>("\"level-shift\"").unwrap(), Kind::LevelShift);
-        assert_eq!(Kind::LevelShift.name(), "level shift");
-    }
 }
