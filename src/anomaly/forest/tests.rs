@@ -346,7 +346,8 @@ fn auc(scores: &[f32], anomalies: usize) -> f64 {
 #[test]
 fn codes_cost_no_accuracy() {
     // A cloud, a cloud of integers and one with long tails; anomalies are 2.5 times as wide.
-    let shapes: [(&str, fn(f32) -> f32); 3] = [
+    type Shape = fn(f32) -> f32;
+    let shapes: [(&str, Shape); 3] = [
         ("round", |value| value),
         ("integers", |value| (4.0 * value).round()),
         ("tails", |value| (4.0 * value).sinh()),

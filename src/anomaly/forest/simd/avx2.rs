@@ -31,8 +31,8 @@ pub(in crate::anomaly::forest) fn add_paths(
     // SAFETY: the processor has the features of `walk`, as was just asserted.
     unsafe {
         match features {
-            ..=8 => walk::<1>(trees, columns, features, sums),
-            ..=16 => walk::<2>(trees, columns, features, sums),
+            0..=8 => walk::<1>(trees, columns, features, sums),
+            9..=16 => walk::<2>(trees, columns, features, sums),
             _ => walk::<4>(trees, columns, features, sums),
         }
     }
