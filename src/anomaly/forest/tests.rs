@@ -373,6 +373,26 @@ fn codes_cost_no_accuracy() {
     }
 }
 
+/// Scores `rows` one by one and by every layout there is.
+fn assert_all_ways_are_equal(forest: &Forest, rows: &[f32]) {
+    let single: Vec<f32> = rows.chunks(forest.features()).map(|row| forest.score(row)).collect();
+    assert_eq!(score_all(forest, rows), single);
+    for layout in Layout::available() {
+        let mut scores = vec![0.0; single.len()];
+        forest.score_batch_by(layout, rows, &mut scores);
+        assert_eq!(scores, single, "{layout:?}");
+    }
+}
+
+#[test]
+fn trees_of_every_depth_are_scored_alike() {
+    let rows = cloud(SAMPLE_SIZE_MAX, 3, 15);
+    for sample_size in (1..=12).map(|levels| 1 << levels) {
+        let forest = Forest::fit(&rows, 3, &ForestParams { trees: 9, sample_size, seed: 1 }).unwrap();
+        assert_all_ways_are_equal(&forest, &rows);
+    }
+}
+
 proptest! {
     #[test]
     fn all_ways_of_scoring_are_equal(
@@ -389,13 +409,7 @@ proptest! {
             *value = if at % 2 == 0 { f32::NAN } else { *value * scale };
         }
         let forest = Forest::fit(&rows, features, &ForestParams { trees, sample_size, seed }).unwrap();
-        let single: Vec<f32> = rows.chunks(features).map(|row| forest.score(row)).collect();
-        prop_assert_eq!(&score_all(&forest, &rows), &single);
-        for layout in Layout::available() {
-            let mut scores = vec![0.0; count];
-            forest.score_batch_by(layout, &rows, &mut scores);
-            prop_assert_eq!(&scores, &single, "{:?}", layout);
-        }
+        assert_all_ways_are_equal(&forest, &rows);
     }
 
     #[test]
