@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
-use vigie::anomaly::forest::{Code, Forest, ForestParams, HullForest};
+use vigie::anomaly::forest::{Code, Forest, ForestParams, HullForest, Layout};
 use vigie::anomaly::workload::{Workload, WorkloadParams};
 
 const FEATURES: usize = 8;
@@ -34,7 +34,10 @@ fn forest(c: &mut Criterion) {
     let forest = Forest::fit(&rows, FEATURES, &params).expect("sound rows");
     let mut scores = vec![0.0; 100_000];
     group.throughput(Throughput::Elements(100_000));
-    group.bench_function("score_batch/100x256_x_8", |b| b.iter(|| forest.score_batch(black_box(&rows), &mut scores)));
+    for layout in Layout::available() {
+        let id = format!("score_batch/100x256_x_8_{layout:?}");
+        group.bench_function(id, |b| b.iter(|| forest.score_batch_by(layout, black_box(&rows), &mut scores)));
+    }
     group.throughput(Throughput::Elements(1));
     group.bench_function("score/100x256_x_8", |b| b.iter(|| forest.score(black_box(&rows[..FEATURES]))));
     group.finish();

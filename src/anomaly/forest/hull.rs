@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::batch::count_rows;
 use super::grow::{Grower, Split, Tree};
-use super::{Code, ForestError, ForestParams, SAMPLE_SIZE_MAX, credit, depth_limit, normalise, usual_path};
+use super::{Code, ForestError, ForestParams, SAMPLE_SIZE_MAX, credit, depth_limit, normalise, share_out, usual_path};
 
 /// Parts of 1 in which a path length is kept; the longest possible path, 12 + c(4096), still fits 16 bits.
 const PATH_UNIT: f32 = 2048.0;
@@ -158,12 +158,10 @@ impl HullForest {
                 live *= 1.0 - exit;
                 let goes_right = code >= node.cut;
                 let taken_away = if goes_right { node.left } else { 255 - node.left };
-                path.push((node.feature, f32::from(taken_away) / 255.0));
+                path.push((node.feature, taken_away));
                 slot = 2 * slot + usize::from(goes_right);
             }
-            for &(feature, taken_away) in &path {
-                shares[usize::from(feature)] += live * credit(path.len() as u32, limit) * taken_away;
-            }
+            share_out(&path, limit, live, shares);
         }
         normalise(shares);
     }
