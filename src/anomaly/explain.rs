@@ -2,7 +2,7 @@
 
 use crate::{
     anomaly::{CAP, FEATURE_NAMES, FEATURES},
-    signal::{Driver, TimestampMs},
+    signal::{Companions, Driver, Kind, Siblings, TimestampMs},
 };
 
 /// Drivers of a series' score from the rarities of its features: those with at least a twentieth of the sum, strongest
@@ -60,39 +60,111 @@ pub fn workload_drivers(strays: &[(String, f32)]) -> Vec<Driver> {
 pub struct SeriesStory<'a> {
     /// The series as text.
     pub series: &'a str,
-    /// Value at the peak.
+    /// What happened.
+    pub kind: Kind,
+    /// Value at the peak, or what stands for it with this kind, see [`super::kinds::SlowEvent`].
     pub seen: f64,
     /// Expected value there.
     pub expected: f64,
-    /// Ends of the band there.
+    /// Ends of the band there; NaN where there is none.
     pub band: (f64, f64),
     /// Whether these are rates.
     pub is_rate: bool,
     /// Start of the disturbance.
     pub since: TimestampMs,
+    /// Change in a day of a slow trend, else 0.
+    pub per_day: f64,
     /// Drivers, strongest first.
     pub drivers: &'a [Driver],
+    /// How its siblings behave.
+    pub siblings: Option<Siblings>,
+    /// What else moved.
+    pub companions: &'a Companions,
 }
 
-/// One plain sentence about a series.
+/// One plain sentence about a series: what happened, what was expected, since when, why it counts, and who else.
 #[must_use]
 pub fn series_sentence(story: &SeriesStory<'_>) -> String {
     let unit = if story.is_rate { "/s" } else { "" };
     let value = |x: f64| format!("{}{unit}", number(x));
-    let (low, high) = story.band;
+    let (seen, expected, since) = (value(story.seen), value(story.expected), clock(story.since));
+    let usual = match story.band {
+        (low, high) if low.is_finite() && high.is_finite() => {
+            format!("{expected} expected, {} to {} usual", value(low), value(high))
+        }
+        _ => format!("{expected} expected"),
+    };
+    let (up, series) = (story.seen >= story.expected, story.series);
+    let what = match story.kind {
+        Kind::Spike if up => format!("{series} jumped to {seen} ({usual}) at {since}"),
+        Kind::Spike => format!("{series} dropped to {seen} ({usual}) at {since}"),
+        Kind::Trend if story.per_day != 0.0 => {
+            let way = if story.per_day > 0.0 { "rising" } else { "falling" };
+            let step = value(story.per_day.abs());
+            format!("{series} has been {way} by {step} a day since {since}: from {expected} to {seen}")
+        }
+        Kind::Trend => {
+            let way = if up { "climbing" } else { "falling" };
+            format!("{series} has been {way} since {since} and is at {seen} ({usual})")
+        }
+        Kind::Variance if story.drivers.is_empty() => {
+            let more = if up { "more" } else { "less" };
+            format!("{series} scatters {more} than it used to since {since}: steps of {seen}, usually {expected}")
+        }
+        Kind::Variance => format!("{series} swings far to both sides since {since}, up to {seen} ({usual})"),
+        Kind::LostSeason => {
+            format!(
+                "{series} lost its daily rhythm: it moved by {seen} since {since}, by {expected} or more on any day before"
+            )
+        }
+        Kind::Flatline => format!("{series} has stood still at {seen} since {since}; it never did for so long"),
+        Kind::PeerDiffers => {
+            format!("{series} left its siblings: it is at {seen} since {since}, they are at about {expected}")
+        }
+        Kind::LevelShift | Kind::Absence | Kind::Relation => {
+            format!("{series} has been at another level since {since}: {seen} ({usual})")
+        }
+    };
     // A finding rests on the first three features; the others add colour.
     let strongest = story.drivers.iter().find(|d| FEATURE_NAMES[..3].contains(&&*d.name));
-    let why = strongest.map(|d| format!(": {}", d.meaning)).unwrap_or_default();
-    format!(
-        "{} is at {}, expected {} ({} to {}), since {}{}.",
-        story.series,
-        value(story.seen),
-        value(story.expected),
-        value(low),
-        value(high),
-        clock(story.since),
-        why
-    )
+    let why = strongest.map(|d| format!(", {}", d.meaning)).unwrap_or_default();
+    format!("{what}{why}{}.", company(story))
+}
+
+/// What the siblings did and what else moved, as the end of a sentence.
+fn company(story: &SeriesStory<'_>) -> String {
+    let siblings = match story.siblings {
+        _ if story.kind == Kind::PeerDiffers => String::new(),
+        None => String::new(),
+        Some(Siblings { count: 1, alike: 0 }) => "; its sibling did not".to_owned(),
+        Some(Siblings { count: 1, .. }) => "; its sibling did the same".to_owned(),
+        Some(Siblings { count, alike: 0 }) => format!("; none of its {count} siblings did"),
+        Some(Siblings { count, alike }) if alike == count => format!("; all of its {count} siblings did the same"),
+        Some(Siblings { count, alike }) => format!("; {alike} of its {count} siblings did the same"),
+    };
+    let other = |n: u32, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
+    let moved = match story.companions {
+        Companions { series: 0, .. } => String::new(),
+        Companions { series, workloads: 0, .. } => {
+            format!("; {} of the same workload moved at the same time", other(*series, "other series", "other series"))
+        }
+        Companions { series, workloads, .. } => format!(
+            "; {} moved at the same time, in {}",
+            other(*series, "other series", "other series"),
+            other(*workloads, "other workload", "other workloads")
+        ),
+    };
+    siblings + &moved
+}
+
+/// One plain sentence about what is gone: `metrics` groups of series with these labels.
+#[must_use]
+pub fn absence_sentence(labels: &str, metrics: usize, since: TimestampMs) -> String {
+    let since = clock(since);
+    match metrics {
+        1 => format!("{labels} is gone since {since}: no instance sends it any more."),
+        _ => format!("{metrics} metrics of {labels} are gone since {since}: no instance sends them any more."),
+    }
 }
 
 /// One plain sentence about a workload.
@@ -151,6 +223,9 @@ pub fn clock(at: TimestampMs) -> String {
 }
 
 #[cfg(test)]
+mod sentences;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -177,26 +252,6 @@ mod tests {
         assert_eq!(clock(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(clock(1_709_208_000_000), "2024-02-29 12:00:00 UTC");
         assert_eq!(clock(-1_000), "1969-12-31 23:59:59 UTC");
-    }
-
-    #[test]
-    fn the_sentence_says_seen_expected_since_and_why() {
-        let drivers = series_drivers(&[5.2, 3.0, 0.1, 0.0, 0.0], true);
-        assert_eq!(drivers.len(), 2);
-        let story = SeriesStory {
-            series: "http_requests_total{code=\"500\"}",
-            seen: 42.5,
-            expected: 0.5,
-            band: (0.0, 1.5),
-            is_rate: true,
-            since: 1_709_208_000_000,
-            drivers: &drivers,
-        };
-        assert_eq!(
-            series_sentence(&story),
-            "http_requests_total{code=\"500\"} is at 42.5/s, expected 0.5/s (0/s to 1.5/s), since 2024-02-29 12:00:00 \
-             UTC: further above than anything seen before (about 1 sample in 158k)."
-        );
     }
 
     #[test]

@@ -14,7 +14,9 @@ pub mod workload;
 
 pub use cadence::{Cadence, StepEstimate};
 pub use detector::{CAP, Detector, FEATURE_NAMES, FEATURES, Judgement, SETTLED, WARM};
-pub use explain::{SeriesStory, clock, number, series_drivers, series_sentence, workload_drivers, workload_sentence};
+pub use explain::{
+    SeriesStory, absence_sentence, clock, number, series_drivers, series_sentence, workload_drivers, workload_sentence,
+};
 pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};

@@ -18,9 +18,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::families::FamilyName;
+pub(super) use super::groups::Departure;
+use super::{
+    families::FamilyName,
+    groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
+};
 use crate::{
-    anomaly::{Circumstances, Detector},
+    anomaly::{Circumstances, Detector, kinds::PeerEvent},
     signal::{Companion, Companions, GroupKey, Labels, SeriesKey, Siblings, TimestampMs, WorkloadKey},
 };
 
@@ -102,12 +106,14 @@ pub(super) struct Tidings {
     pub(super) series: usize,
     pub(super) stirs: Vec<Stir>,
     pub(super) over: Vec<Episodic>,
-    /// Groups of which a series came, or went, one entry each.
-    pub(super) came: Vec<GroupKey>,
+    /// Groups of which a series came, with what its labels are, or went, one entry each.
+    pub(super) came: Vec<(GroupKey, Labels)>,
     pub(super) went: Vec<GroupKey>,
     /// Groups whose newcomers would inherit what their siblings know, and what is there to inherit.
     pub(super) wanted: Vec<(GroupKey, FamilyName)>,
     pub(super) heirlooms: Vec<Heirloom>,
+    /// Levels of siblings, where they were asked for.
+    pub(super) levels: Vec<(GroupKey, SeriesKey, f64)>,
 }
 
 impl Tidings {
@@ -132,6 +138,7 @@ impl Tidings {
         self.went.extend(other.went);
         self.wanted.extend(other.wanted);
         self.heirlooms.extend(other.heirlooms);
+        self.levels.extend(other.levels);
     }
 }
 
@@ -181,6 +188,13 @@ pub(super) struct News {
     groups: Vec<(GroupKey, u32)>,
     pub(super) wanted: Vec<(GroupKey, FamilyName)>,
     pub(super) heirlooms: Vec<Heirloom>,
+    /// Groups that left or are back.
+    pub(super) departures: Vec<Departure>,
+    /// Series that left their siblings or are back.
+    pub(super) peers: Vec<(SeriesKey, PeerEvent)>,
+    /// Whether the levels of siblings are asked for.
+    pub(super) asks_levels: bool,
+    pub(super) now: TimestampMs,
     usual: f32,
     bar: f32,
 }
@@ -189,8 +203,7 @@ pub(super) struct News {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Climate {
     families: BTreeMap<FamilyName, Familiarity>,
-    /// Series alive, by group.
-    groups: BTreeMap<GroupKey, u32>,
+    groups: Groups,
     /// Time until which exposure was counted.
     now: Option<TimestampMs>,
     /// Findings above [`BASE`] that nothing supported, the sum of their weights beyond it, and the series-weeks in which
@@ -218,7 +231,10 @@ impl Climate {
         let passed = now - before;
         self.now = Some(now);
         self.follow(&all.stirs, now, passed);
-        let groups = self.count(&all.came, &all.went);
+        let groups = self.groups.count(&all.came, &all.went, now);
+        let departures = self.groups.round(now);
+        let peers = self.groups.compare(&mut all.levels);
+        let asks_levels = self.groups.asks(now);
         let families = self.record(all.over, all.series, now, passed);
         self.bar = self.bar_for(all.series, budget);
         all.wanted.sort_unstable();
@@ -232,6 +248,10 @@ impl Climate {
             groups,
             wanted: all.wanted,
             heirlooms: all.heirlooms,
+            departures,
+            peers,
+            asks_levels,
+            now,
             usual: self.usual as f32,
             bar: self.bar as f32,
         }
@@ -245,23 +265,6 @@ impl Climate {
         self.stirred.retain(|_, at| *at > now.saturating_sub(RECENT_MS));
         let weight = 1.0 - (-(passed as f64) / USUAL_HALF_LIFE_MS).exp2();
         self.usual += weight * (self.stirred.len() as f64 - self.usual);
-    }
-
-    /// Counts series alive; gives the groups where that changed.
-    fn count(&mut self, came: &[GroupKey], went: &[GroupKey]) -> Vec<(GroupKey, u32)> {
-        for group in came {
-            *self.groups.entry(*group).or_default() += 1;
-        }
-        for group in went {
-            let count = self.groups.entry(*group).or_default();
-            *count = count.saturating_sub(1);
-        }
-        let mut changed: Vec<GroupKey> = came.iter().chain(went).copied().collect();
-        changed.sort_unstable();
-        changed.dedup();
-        let changed = changed.into_iter().map(|group| (group, self.groups.get(&group).copied().unwrap_or(0))).collect();
-        self.groups.retain(|_, count| *count > 0);
-        changed
     }
 
     /// Puts disturbances on record; gives the metrics whose record changed.
@@ -340,13 +343,19 @@ impl Default for Outlook {
 }
 
 impl Outlook {
+    /// Whether a group has enough members to tell who differs.
+    pub(super) fn is_comparable(&self, group: GroupKey) -> bool {
+        self.groups.get(&group).is_some_and(|alive| (MEMBERS_MIN..=MEMBERS_MAX).contains(alive))
+    }
+
     /// Whether any sibling is known to be alive.
     pub(super) fn has_siblings(&self, group: GroupKey) -> bool {
         self.groups.contains_key(&group)
     }
 
     /// Takes the news of a turn.
-    pub(super) fn hear(&mut self, news: &News, now: TimestampMs) {
+    pub(super) fn hear(&mut self, news: &News) {
+        let now = news.now;
         self.bar = news.bar;
         self.usual = news.usual;
         for (family, known) in &news.families {
@@ -471,15 +480,15 @@ mod tests {
         let mut outlook = Outlook::default();
         let stirs = vec![stir(HOUR, 11), stir(HOUR + 1, 21), stir(HOUR + 2, 31), stir(HOUR + 3, 12)];
         let groups = vec![(GroupKey(1), 4)];
-        let news = News { stirs, groups, bar: 15.0, ..News::default() };
-        outlook.hear(&news, HOUR + 4);
+        let news = News { stirs, groups, bar: 15.0, now: HOUR + 4, ..News::default() };
+        outlook.hear(&news);
         let (companions, siblings) = outlook.company(SeriesKey(11), WorkloadKey(1), Some(GroupKey(1)), HOUR);
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);
         let alone = outlook.circumstances("m", WorkloadKey(1), 10.0, false);
         assert_eq!((alone.others, alone.familiar), (2.0, 0.0));
-        outlook.hear(&News::default(), HOUR + 2 * RECENT_MS);
+        outlook.hear(&News { now: HOUR + 2 * RECENT_MS, ..News::default() });
         assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());
     }
 }

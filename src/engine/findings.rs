@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     anomaly::Detector,
-    signal::{Finding, FindingStatus, TimestampMs},
+    signal::{Finding, FindingStatus, GroupKey, Kind, TimestampMs},
 };
 
 /// What a finding is about, by slot.
@@ -15,6 +15,9 @@ use crate::{
 pub(super) enum Subject {
     Series(u32),
     Workload(u32),
+    /// A kind of its own about a series.
+    Own(u32, Kind),
+    Group(GroupKey),
 }
 
 /// A finding and what goes with it.
@@ -26,11 +29,13 @@ pub(super) struct Case {
     /// Whether the peak was above what was expected, and the largest distance on that side.
     pub(super) above: bool,
     pub(super) reach: f64,
+    /// When its kind was last determined, event time; 0 before.
+    pub(super) named_at: TimestampMs,
 }
 
 impl Case {
     pub(super) fn new(finding: Finding, before: Option<Box<Detector>>) -> Self {
-        Self { finding, before, above: true, reach: 0.0 }
+        Self { finding, before, above: true, reach: 0.0, named_at: 0 }
     }
 
     /// Takes note of a value `distance` from what was expected.

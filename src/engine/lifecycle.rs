@@ -128,6 +128,9 @@ impl Tenant {
         }
         self.plans.dismiss(slot);
         self.findings.resolve(Subject::Series(slot), at, findings_kept);
+        for kind in super::kinds::OWN {
+            self.findings.resolve(Subject::Own(slot, kind), at, findings_kept);
+        }
         self.leave_workload(slot, series.workload, at, findings_kept);
         self.free.push(slot);
     }

@@ -9,7 +9,9 @@ mod answers;
 mod climate;
 mod families;
 mod findings;
+mod groups;
 mod joint;
+mod kinds;
 mod lessons;
 mod lifecycle;
 mod options;
@@ -57,7 +59,7 @@ impl Engine {
         Self {
             trainer: Trainer::new(options.seed, options.false_alarms_per_week),
             router: Router::new(shards),
-            shards: (0..shards).map(|_| Shard::new(options.clone())).collect(),
+            shards: (0..shards).map(|number| Shard::new(number, options.clone())).collect(),
         }
     }
 

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     anomaly::Detector,
-    series::{Meaning, rate, resolve},
+    series::resolve,
     signal::{
         Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, SeriesKey,
-        TenantId, TimestampMs, is_stale, selects,
+        TenantId, TimestampMs, selects,
     },
 };
 
@@ -91,6 +91,11 @@ impl Plans {
     /// Whether the series in `slot` is being worked on.
     pub(super) fn cover(&self, slot: u32, at: TimestampMs) -> bool {
         self.0.iter().any(|plan| plan.work.covers(at) && plan.covered.contains(&slot))
+    }
+
+    /// Whether any work that goes on covers a group with these labels.
+    pub(super) fn touch(&self, labels: &Labels, at: TimestampMs) -> bool {
+        self.0.iter().any(|plan| plan.work.covers(at) && selects(&plan.work.matchers, labels))
     }
 
     /// Takes note of a new series.
@@ -210,22 +215,9 @@ impl Tenant {
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
         let state = &mut series.state;
         let cadence = crate::anomaly::Cadence::of(state.step.interval());
-        let is_counter = state.meaning == Meaning::Counter;
         detector.interrupt();
-        let mut last = None;
-        for point in state.window.points(end, TimestampMs::MAX) {
-            if is_stale(point.sample.value) {
-                last = None;
-                continue;
-            }
-            let value = match (is_counter, last.replace(point.sample)) {
-                (false, _) => Some(point.sample.value),
-                (true, Some(last)) => Some(rate(last, point.sample, None)).filter(|r| !r.reset).map(|r| r.per_second),
-                (true, None) => None,
-            };
-            if let Some(value) = value.filter(|value| value.is_finite()) {
-                detector.observe(&cadence, point.sample.at, value, |_| 1.0);
-            }
+        for observed in state.observed(end, TimestampMs::MAX) {
+            detector.observe(&cadence, observed.at, observed.value, |_| 1.0);
         }
         state.detector = Some(detector);
     }

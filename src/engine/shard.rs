@@ -22,6 +22,8 @@ pub struct Shard {
     pub(super) tenants: HashMap<TenantId, Tenant>,
     models: Models,
     paces: Paces,
+    /// Whether findings about groups, which belong to no shard, are kept here.
+    is_first: bool,
 }
 
 /// Sizes and counts of a shard.
@@ -46,10 +48,11 @@ pub struct ShardStats {
 }
 
 impl Shard {
-    /// An empty shard.
+    /// The shard with this number, counted from 0, empty.
     #[must_use]
-    pub fn new(options: Options) -> Self {
-        Self { options, tenants: HashMap::new(), models: Models::default(), paces: Paces::default() }
+    pub fn new(number: usize, options: Options) -> Self {
+        let is_first = number == 0;
+        Self { options, tenants: HashMap::new(), models: Models::default(), paces: Paces::default(), is_first }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
@@ -105,8 +108,17 @@ impl Shard {
                 tenant.install(&turn.models);
             }
             if let Some(news) = turn.news.get(&tenant.id) {
-                tenant.outlook.hear(news, tenant.newest);
+                tenant.outlook.hear(news);
                 tenant.inherit(news);
+                if news.asks_levels {
+                    tenant.outlook.tidings.levels = tenant.levels();
+                }
+                for (key, event) in &news.peers {
+                    tenant.tell_peer(*key, news.now, event, &self.options);
+                }
+                if self.is_first {
+                    tenant.tell_departures(news, &self.options);
+                }
             }
             turned.tidings.push((tenant.id.clone(), tenant.report()));
             for (metric, reservoir) in &tenant.reservoirs {

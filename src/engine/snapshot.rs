@@ -13,7 +13,7 @@ use super::{
     state::{SeriesState, WorkloadState},
     tenant::Tenant,
 };
-use crate::signal::{Identity, Labels, Maintenance, SeriesKey, TenantId, TimestampMs, WorkloadKey};
+use crate::signal::{GroupKey, Identity, Kind, Labels, Maintenance, SeriesKey, TenantId, TimestampMs, WorkloadKey};
 
 /// Everything the engine knows.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ struct SavedWorkload {
 enum Anchor {
     Series(SeriesKey),
     Workload(WorkloadKey),
+    Own(SeriesKey, Kind),
+    Group(GroupKey),
 }
 
 impl Shard {
@@ -78,6 +80,8 @@ fn save_tenant(tenant: Tenant) -> SavedTenant {
         let anchor = match subject {
             Subject::Series(slot) => tenant.series[slot as usize].as_deref().map(|s| Anchor::Series(s.key)),
             Subject::Workload(place) => tenant.workloads[place as usize].as_deref().map(|w| Anchor::Workload(w.key)),
+            Subject::Own(slot, kind) => tenant.series[slot as usize].as_deref().map(|s| Anchor::Own(s.key, kind)),
+            Subject::Group(key) => Some(Anchor::Group(key)),
         };
         open.extend(anchor.map(|anchor| (anchor, case)));
     }
@@ -127,7 +131,7 @@ impl Snapshot {
     pub fn take_apart(self, options: &Options) -> (Vec<Shard>, Trainer, Router) {
         let count = options.shards.max(1);
         let trainer = Trainer::restore(options.seed, options.false_alarms_per_week, self.trainer);
-        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(options.clone())).collect();
+        let mut shards: Vec<Shard> = (0..count).map(|number| Shard::new(number, options.clone())).collect();
         for saved in self.tenants {
             restore_tenant(&mut shards, saved, options);
         }
@@ -159,13 +163,16 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant, options: &Options) {
     }
     for (anchor, case) in saved.open {
         let shard = match anchor {
-            Anchor::Series(key) => home_of_series.get(&key).copied().unwrap_or(0),
+            Anchor::Series(key) | Anchor::Own(key, _) => home_of_series.get(&key).copied().unwrap_or(0),
+            Anchor::Group(_) => 0,
             Anchor::Workload(key) => home(key),
         };
         let tenant = shards[shard].tenant_mut(&saved.id);
         let subject = match anchor {
             Anchor::Series(key) => tenant.by_key.get(&key).map(|slot| Subject::Series(*slot)),
             Anchor::Workload(key) => tenant.by_workload.get(&key).map(|place| Subject::Workload(*place)),
+            Anchor::Own(key, kind) => tenant.by_key.get(&key).map(|slot| Subject::Own(*slot, kind)),
+            Anchor::Group(key) => Some(Subject::Group(key)),
         };
         if let Some(subject) = subject {
             tenant.findings.restore_open(subject, case);

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    anomaly::{Detector, Episode, Records, Seen, StepEstimate, Tail, workload::Workload as WorkloadDetector},
+    anomaly::{
+        Detector, Episode, Records, Seen, StepEstimate, Tail, kinds::Slow, workload::Workload as WorkloadDetector,
+    },
     ingest::remote_write::NativeHistogram,
     series::{Meaning, Symbol, SymbolSet, Window},
     signal::{GroupKey, Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
@@ -40,6 +42,10 @@ pub(super) struct SeriesState {
     pub(super) detector: Option<Box<Detector>>,
     pub(super) window: Window,
     pub(super) episode: Episode,
+    /// What shows over hours and days; only for series that vary.
+    pub(super) slow: Option<Box<Slow>>,
+    /// The level of the last minutes, by which siblings are compared; NaN before the first value.
+    pub(super) level: f64,
     /// Evidence, rising at once and falling slowly.
     pub(super) held: f32,
     /// Highest weight that was given to the disturbance going on.
@@ -67,6 +73,16 @@ impl SeriesState {
         if never_negative { 0.0 } else { f64::NEG_INFINITY }
     }
 
+    /// Tells that samples are missing before the next one.
+    pub(super) fn interrupt(&mut self) {
+        if let Some(detector) = &mut self.detector {
+            detector.interrupt();
+        }
+        if let Some(slow) = &mut self.slow {
+            slow.interrupt();
+        }
+    }
+
     pub(super) fn new(kind: MetricKind, metric: &str) -> Self {
         Self {
             kind,
@@ -78,6 +94,8 @@ impl SeriesState {
             detector: None,
             window: Window::default(),
             episode: Episode::default(),
+            slow: None,
+            level: f64::NAN,
             held: 0.0,
             weight: 0.0,
             stirred: false,

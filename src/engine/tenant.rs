@@ -64,7 +64,7 @@ pub(super) struct Tenant {
     pub(super) outlook: Outlook,
     pub(super) lessons: Lessons,
     pub(super) plans: Plans,
-    policies: Policies,
+    pub(super) policies: Policies,
     /// Series that may be told of, as of the last sweep.
     pub(super) judged: usize,
     /// Newest event time seen.
@@ -189,7 +189,8 @@ impl Tenant {
             self.outlook.orphans.push((group, identity.series));
             self.outlook.tidings.wanted.push((group, metric.into()));
         }
-        self.outlook.tidings.came.extend(group);
+        let labels = Labels::from_pairs(labels.iter().copied());
+        self.outlook.tidings.came.extend(group.map(|group| (group, labels)));
         self.adopt(identity, symbols, state, options)
     }
 
@@ -301,7 +302,8 @@ impl Tenant {
         }
         let was_closed = std::mem::take(&mut series.state.closed);
         if was_closed {
-            self.outlook.tidings.came.extend(series.group);
+            let labels = resolve(&self.interner, &series.labels);
+            self.outlook.tidings.came.extend(series.group.map(|group| (group, labels)));
         }
         let before = before.filter(|last| !is_stale(last.value));
         let delta = before.map(|last| sample.at - last.at);
@@ -328,8 +330,8 @@ impl Tenant {
         };
         if gap {
             self.hush(slot, sample.at, i64::from(step));
-            if let Some(detector) = self.series[slot as usize].as_deref_mut().and_then(|s| s.state.detector.as_mut()) {
-                detector.interrupt();
+            if let Some(series) = self.series[slot as usize].as_deref_mut() {
+                series.state.interrupt();
             }
         }
         let is_paused = self.pause(slot, sample.at, i64::from(step), context.options);
@@ -433,6 +435,7 @@ impl Tenant {
             verdict,
         });
         self.tell_series(slot, sample.at, value, &judged, score, transition, context.options);
+        self.watch_slowly(slot, sample.at, value, pace.cadence.step_ms(), context.options);
         self.offer_to_workload(slot, sample.at, value, &pace, context);
     }
 
@@ -463,6 +466,7 @@ impl Tenant {
             }
             Transition::None => {}
         }
+        self.name_episode(slot, at);
         let Some(series) = self.series[slot as usize].as_deref() else { return };
         let floor = series.state.floor();
         let Some(case) = self.findings.get_mut(subject) else { return };
@@ -485,16 +489,20 @@ impl Tenant {
             finding.upper = judged.expected + judged.half_width;
             finding.drivers = anomaly::series_drivers(&judged.rarity, value >= judged.expected);
         }
-        if is_fresh || is_higher {
+        if is_fresh || is_higher || case.named_at == at {
             let text = finding.labels.to_string();
             finding.sentence = anomaly::series_sentence(&anomaly::SeriesStory {
                 series: &text,
+                kind: finding.kind,
                 seen: finding.seen,
                 expected: finding.expected,
                 band: (finding.lower, finding.upper),
                 is_rate: finding.is_rate,
                 since: finding.since,
+                per_day: 0.0,
                 drivers: &finding.drivers,
+                siblings: finding.siblings,
+                companions: &finding.companions,
             });
         }
     }
@@ -520,9 +528,7 @@ impl Tenant {
         match (was, covered) {
             (false, true) => self.end_episode(slot, at, options),
             (true, false) => {
-                if let Some(detector) = &mut series.state.detector {
-                    detector.interrupt();
-                }
+                series.state.interrupt();
                 self.hush(slot, at, step);
             }
             _ => {}
@@ -580,6 +586,9 @@ impl Tenant {
             && series.state.episode.end()
         {
             self.resolve_series(slot, at, options.findings_kept);
+        }
+        for kind in super::kinds::OWN {
+            self.findings.resolve(Subject::Own(slot, kind), at, options.findings_kept);
         }
     }
 }

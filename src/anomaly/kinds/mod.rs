@@ -26,7 +26,7 @@ pub use slow::{Slow, SlowEvent};
 pub use crate::signal::Kind;
 
 /// What became of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Change {
     /// It holds from now on.
     Raised,

@@ -80,7 +80,7 @@ pub struct Peers {
 }
 
 /// A member left its peers or came back.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerEvent {
     /// Its place among the members.
     pub member: usize,
