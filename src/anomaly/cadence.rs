@@ -3,8 +3,8 @@
 use crate::signal::TimestampMs;
 
 const DAY_MS: i64 = 86_400_000;
-/// Most parts into which the daily profile divides a day.
-pub(super) const PROFILE_PARTS: u32 = 48;
+/// Parts into which the daily profile divides a day.
+pub(super) const PROFILE_PARTS: usize = 24;
 /// Share of a deviation that the profile takes over in a day.
 const PROFILE_RATE: f64 = 0.3;
 /// Least half-life of the slow moments, in samples.
@@ -16,10 +16,6 @@ const RANGE_GENERATION_DAYS: f64 = 28.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cadence {
     step_ms: u32,
-    /// Samples in a day, at least 1.
-    pub(super) day: f64,
-    /// Parts of the daily profile, at most 48 and at most one a sample.
-    pub(super) parts: u32,
     /// Weight of a new sample in the slow moments: half-life of a day, at least 200 samples.
     pub(super) slow: f64,
     /// Weight of a new deviation in its part of the profile.
@@ -32,15 +28,11 @@ impl Cadence {
     /// The constants for samples `step_ms` apart.
     #[must_use]
     pub fn of(step_ms: u32) -> Self {
-        let day = (DAY_MS / i64::from(step_ms.max(1))).max(1);
-        let parts = day.min(i64::from(PROFILE_PARTS)) as u32;
-        let day = day as f64;
+        let day = (DAY_MS / i64::from(step_ms.max(1))).max(1) as f64;
         Self {
             step_ms,
-            day,
-            parts,
             slow: weight(day.max(SLOW_SAMPLES_MIN)),
-            profile_rate: PROFILE_RATE / (day / f64::from(parts)).max(1.0),
+            profile_rate: PROFILE_RATE / (day / PROFILE_PARTS as f64).max(1.0),
             range_generation: RANGE_GENERATION_DAYS * day,
         }
     }
@@ -52,8 +44,8 @@ impl Cadence {
     }
 
     /// The part of the day in which `at` lies.
-    pub(super) fn part_of_day(&self, at: TimestampMs) -> usize {
-        (at.rem_euclid(DAY_MS) * i64::from(self.parts) / DAY_MS) as usize
+    pub(super) fn part_of_day(at: TimestampMs) -> usize {
+        (at.rem_euclid(DAY_MS) * PROFILE_PARTS as i64 / DAY_MS) as usize
     }
 }
 
@@ -109,11 +101,10 @@ mod tests {
     #[test]
     fn constants_follow_the_interval() {
         let minute = Cadence::of(60_000);
-        assert_eq!((minute.day, minute.parts), (1_440.0, 48));
+        assert_eq!(minute.range_generation, 28.0 * 1_440.0);
         assert!((minute.slow - (1.0 - 0.5_f64.powf(1.0 / 1_440.0))).abs() < 1e-12);
-        assert_eq!(minute.part_of_day(30 * 60_000), 1);
-        assert_eq!(minute.part_of_day(-1), 47);
-        assert_eq!(Cadence::of(3_600_000).parts, 24);
+        assert_eq!(Cadence::part_of_day(90 * 60_000), 1);
+        assert_eq!(Cadence::part_of_day(-1), 23);
     }
 
     #[test]

@@ -8,11 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Cadence, Records, Seen, Tail, TailPrior,
-    cadence::{PROFILE_PARTS, weight},
-    novelty::Novelty,
-};
+use super::{Cadence, Records, Seen, Tail, TailPrior, cadence::weight, novelty::Novelty, profile::Profile};
 use crate::signal::TimestampMs;
 
 /// Number of features of a series.
@@ -54,6 +50,12 @@ const CLIP: f64 = 4.0;
 const SMOOTH_SAMPLES: f64 = 6.0;
 /// Half-life with which the state score falls, in samples.
 const RELEASE_SAMPLES: f64 = 16.0;
+/// The base follows the mean when it is this many deviations away.
+const BASE_NEAR: f64 = 4.0;
+/// What lies further from the base is taken to be this far: squares and sums stay finite.
+const OFFSET_MAX: f64 = 1e37;
+/// Greatest unit of distances between windows.
+const UNIT_MAX: f64 = 1e30;
 /// The band is left by one sample in so many.
 const BAND_ONE_IN: f32 = 1_000.0;
 
@@ -72,32 +74,47 @@ pub struct Judgement {
     pub expected: f64,
     /// Half the width of the band around it that one sample in 1,000 leaves; NaN while too young.
     pub half_width: f64,
+    /// The value minus the expected one in deviations of such residuals, at most 30 either way; 0 while too young.
+    pub z: f32,
+    /// Standard deviation of the values of about a day, in the value's own units.
+    pub level_unit: f64,
 }
 
-/// State of one series. Feed it every finite value in order of time.
+/// State of one series: 208 bytes, and up to 192 more on the heap. Feed it every finite value in order of time.
+///
+/// Values are kept in f32 relative to `base`, which stays near the mean, so that large values with small changes lose
+/// nothing: an error is at most 6e-8 of the range.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Detector {
-    n: u32,
-    generation: u32,
-    /// First value; profile and windows are kept relative to it.
     base: f64,
-    mean: f64,
-    previous: f64,
-    low: f64,
-    high: f64,
-    low_before: f64,
-    high_before: f64,
-    var: f64,
-    var_residual: f64,
-    var_difference: f64,
+    n: u32,
+    /// Power of two at or above the usual size of differences, in which profile and windows are kept.
+    unit: f32,
+    mean: f32,
+    /// NaN if the next value does not follow it.
+    previous: f32,
+    range: Range,
+    level: f32,
+    residual: f32,
+    difference: f32,
     smoothed: f32,
     state: f32,
     seen: Seen,
     tails: [Tail; FEATURES],
     band: f32,
     records: Records,
-    profile: Vec<f32>,
+    profile: Profile,
     novelty: Novelty,
+}
+
+/// Least and greatest value of the current generation and the one before, rounded up, so that what was never negative
+/// stays so.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Range {
+    low: f32,
+    high: f32,
+    low_before: f32,
+    high_before: f32,
 }
 
 impl Detector {
@@ -105,25 +122,22 @@ impl Detector {
     #[must_use]
     pub fn new(value: f64) -> Self {
         Self {
-            n: 0,
-            generation: 0,
             base: value,
-            mean: value,
-            previous: value,
-            low: value,
-            high: value,
-            low_before: value,
-            high_before: value,
-            var: 0.0,
-            var_residual: 0.0,
-            var_difference: 0.0,
+            n: 0,
+            unit: 0.0,
+            mean: 0.0,
+            previous: 0.0,
+            range: Range::default(),
+            level: 0.0,
+            residual: 0.0,
+            difference: 0.0,
             smoothed: 0.0,
             state: 0.0,
             seen: Seen::default(),
             tails: Default::default(),
             band: f32::NAN,
             records: Records::default(),
-            profile: Vec::new(),
+            profile: Profile::default(),
             novelty: Novelty::default(),
         }
     }
@@ -137,18 +151,18 @@ impl Detector {
     /// The lowest value of the last weeks.
     #[must_use]
     pub fn lowest(&self) -> f64 {
-        self.low.min(self.low_before)
+        self.base + f64::from(self.range.lowest())
     }
 
     /// Whether the values were ever different.
     #[must_use]
     pub fn varies(&self) -> bool {
-        self.lowest() < self.high.max(self.high_before)
+        self.range.lowest() < self.range.highest()
     }
 
     /// Tells that samples are missing before the next one: it does not follow its predecessor.
     pub fn interrupt(&mut self) {
-        self.previous = f64::NAN;
+        self.previous = f32::NAN;
         self.smoothed = 0.0;
         self.novelty.interrupt();
     }
@@ -156,7 +170,7 @@ impl Detector {
     /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.profile.capacity() * size_of::<f32>() + self.novelty.heap_bytes()
+        self.profile.heap_bytes() + self.novelty.heap_bytes()
     }
 
     /// Judges a finite value, then learns it. `weigh` gives the factor of the forest for the row of rarities; it is
@@ -168,44 +182,62 @@ impl Detector {
         value: f64,
         weigh: impl FnOnce(&[f32; FEATURES]) -> f32,
     ) -> Judgement {
-        if self.profile.len() != cadence.parts as usize {
-            self.profile = vec![f32::NAN; cadence.parts.min(PROFILE_PARTS) as usize];
-        }
-        let part = cadence.part_of_day(at);
-        let known = f64::from(self.profile[part]);
-        let expected = if known.is_nan() { self.mean } else { self.base + known };
-        let unit = Units::of(self);
-        let (residual, deviation) = (value - expected, value - self.mean);
-        let difference = if self.previous.is_nan() { 0.0 } else { value - self.previous };
-
-        let features = self.features(&unit, value, residual, difference);
+        let unit = self.follow_scale();
+        let expected = f64::from(self.profile.enter(Cadence::part_of_day(at), self.unit));
+        let offset = clip(value - self.base, OFFSET_MAX);
+        let now = Sample {
+            offset,
+            deviation: offset - f64::from(self.mean),
+            residual: offset - expected,
+            difference: if self.previous.is_nan() { 0.0 } else { offset - f64::from(self.previous) },
+        };
+        let z = if self.n < WARM_RESIDUAL { 0.0 } else { clip(now.residual / unit.residual, LIMIT) as f32 };
+        let features = self.features(&unit, &now, z);
         let rarity = self.rarity(&features);
-        let young = self.n < WARM;
         let capped = |k: usize| rarity[k].min(CAP);
         let sum = capped(RANGE) + capped(RESIDUAL) + capped(SMOOTHED);
         let evidence = if sum > 0.0 { sum * weigh(&rarity) } else { 0.0 };
         let event = self.records.observe(self.n, evidence);
         self.hold_state(capped(RESIDUAL) + capped(DIFFERENCE) + capped(WINDOW));
-        let half_width = if young { f64::NAN } else { f64::from(self.band) * unit.residual };
+        let half_width = if self.n < WARM { f64::NAN } else { f64::from(self.band) * unit.residual };
 
-        self.learn(cadence, &unit, part, value, deviation, residual, difference);
-        Judgement { rarity, evidence, event, state: self.state, expected, half_width }
+        self.learn(cadence, &unit, &now);
+        let expected = self.base + expected;
+        Judgement { rarity, evidence, event, state: self.state, expected, half_width, z, level_unit: unit.level }
     }
 
-    fn features(&mut self, unit: &Units, value: f64, residual: f64, difference: f64) -> [f32; FEATURES] {
+    /// The scales in force; base and unit of what is kept follow them.
+    fn follow_scale(&mut self) -> Units {
+        let unit = Units::of(self);
+        let scale = unit.window as f32;
+        let near = f64::from(self.mean.abs()) <= BASE_NEAR * unit.level;
+        if near && (0.75 * scale..=3.0 * scale).contains(&self.unit) {
+            return unit;
+        }
+        let base = if near { self.base } else { self.base + f64::from(self.mean) };
+        let new = scale.log2().ceil().exp2();
+        let (shift, units) = (narrow(base - self.base), (self.unit, new));
+        self.mean -= shift;
+        self.previous -= shift;
+        self.range.rebase(self.base, base);
+        self.profile.rebase(shift, units);
+        self.novelty.rebase(shift, units);
+        (self.base, self.unit) = (base, new);
+        Units::of(self)
+    }
+
+    fn features(&mut self, unit: &Units, now: &Sample, z: f32) -> [f32; FEATURES] {
         let warm = self.n >= WARM_RESIDUAL;
-        let z = if warm { (residual / unit.residual).clamp(-LIMIT, LIMIT) } else { 0.0 };
         let alpha = weight(SMOOTH_SAMPLES).max(1.0 / (f64::from(self.n) + 1.0));
-        self.smoothed += (alpha * (z - f64::from(self.smoothed))) as f32;
-        let beyond = (value - unit.high).max(unit.low - value).max(0.0);
+        self.smoothed += (alpha * f64::from(z - self.smoothed)) as f32;
+        let beyond = (now.offset - unit.high).max(unit.low - now.offset).max(0.0);
         let range = if self.n >= WARM_RANGE { beyond / (0.5 * unit.level + 0.1 * unit.range + unit.tiny) } else { 0.0 };
-        let window_scale = unit.level + 0.01 * self.mean.abs();
         [
-            range.min(f64::from(f32::MAX)) as f32,
-            z.abs() as f32,
+            narrow(range),
+            z.abs(),
             self.smoothed.abs(),
-            if warm { (difference.abs() / unit.difference).min(LIMIT) as f32 } else { 0.0 },
-            self.novelty.observe(self.n, (value - self.base) as f32, window_scale as f32),
+            if warm { (now.difference.abs() / unit.difference).min(LIMIT) as f32 } else { 0.0 },
+            self.novelty.observe(self.n, narrow(now.offset), self.unit, unit.window as f32),
         ]
     }
 
@@ -232,42 +264,61 @@ impl Detector {
         self.state = if now > self.state { now } else { self.state + release * (now - self.state) };
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn learn(
-        &mut self,
-        cadence: &Cadence,
-        unit: &Units,
-        part: usize,
-        value: f64,
-        deviation: f64,
-        residual: f64,
-        difference: f64,
-    ) {
+    fn learn(&mut self, cadence: &Cadence, unit: &Units, now: &Sample) {
         let alpha = cadence.slow.max(1.0 / (f64::from(self.n) + 2.0));
-        let clip = |x: f64, sigma: f64| {
-            if self.n >= WARM_RESIDUAL { x.clamp(-CLIP * sigma, CLIP * sigma) } else { x }
-        };
-        let (l, r, d) = (clip(deviation, unit.level), clip(residual, unit.residual), clip(difference, unit.difference));
-        self.mean += alpha * l;
-        self.var = (1.0 - alpha) * (self.var + alpha * l * l);
-        self.var_residual = (1.0 - alpha) * self.var_residual + alpha * r * r;
-        self.var_difference = (1.0 - alpha) * self.var_difference + alpha * d * d;
-        let slot = &mut self.profile[part];
-        *slot = if slot.is_nan() { (value - self.base) as f32 } else { *slot + (cadence.profile_rate * r) as f32 };
-        let generation = (f64::from(self.n) / cadence.range_generation) as u32;
-        if generation != self.generation {
-            self.generation = generation;
-            (self.low_before, self.high_before) = (self.low, self.high);
-            (self.low, self.high) = (value, value);
-        }
-        self.low = self.low.min(value);
-        self.high = self.high.max(value);
-        self.previous = value;
+        let limit = |sigma: f64| if self.n >= WARM_RESIDUAL { CLIP * sigma } else { f64::INFINITY };
+        let deviation = clip(now.deviation, limit(unit.level));
+        let residual = clip(now.residual, limit(unit.residual));
+        let difference = clip(now.difference, limit(unit.difference));
+        let square = |sigma: f32| f64::from(sigma) * f64::from(sigma);
+        self.mean += (alpha * deviation) as f32;
+        self.level = narrow(((1.0 - alpha) * (square(self.level) + alpha * deviation * deviation)).sqrt());
+        let blend = |sigma: f32, x: f64| narrow(((1.0 - alpha) * square(sigma) + alpha * x * x).sqrt());
+        self.residual = blend(self.residual, residual);
+        self.difference = blend(self.difference, difference);
+        let offset = narrow(now.offset);
+        self.profile.learn(offset, (cadence.profile_rate * residual) as f32);
+        let generation = |n: u32| (f64::from(n) / cadence.range_generation) as u32;
+        let next = generation(self.n) != generation(self.n.saturating_sub(1));
+        self.range.learn(round_up(now.offset), next);
+        self.previous = offset;
         self.n = self.n.saturating_add(1);
     }
 }
 
-/// Scales in force before the value at hand is learnt.
+impl Range {
+    fn lowest(&self) -> f32 {
+        self.low.min(self.low_before)
+    }
+
+    fn highest(&self) -> f32 {
+        self.high.max(self.high_before)
+    }
+
+    fn learn(&mut self, value: f32, next_generation: bool) {
+        if next_generation {
+            *self = Self { low: value, high: value, low_before: self.low, high_before: self.high };
+        }
+        self.low = self.low.min(value);
+        self.high = self.high.max(value);
+    }
+
+    fn rebase(&mut self, old: f64, new: f64) {
+        for bound in [&mut self.low, &mut self.high, &mut self.low_before, &mut self.high_before] {
+            *bound = round_up(old + f64::from(*bound) - new);
+        }
+    }
+}
+
+/// A sample relative to the base, and to what was expected of it.
+struct Sample {
+    offset: f64,
+    deviation: f64,
+    residual: f64,
+    difference: f64,
+}
+
+/// Scales in force before the value at hand is learnt; the bounds are relative to the base.
 struct Units {
     low: f64,
     high: f64,
@@ -276,22 +327,41 @@ struct Units {
     level: f64,
     residual: f64,
     difference: f64,
+    window: f64,
 }
 
 impl Units {
     fn of(state: &Detector) -> Self {
-        let (low, high) = (state.low.min(state.low_before), state.high.max(state.high_before));
-        let (range, tiny) = (high - low, 1e-9 * (1.0 + state.mean.abs()));
+        let (low, high) = (f64::from(state.range.lowest()), f64::from(state.range.highest()));
+        let mean = (state.base + f64::from(state.mean)).abs();
+        let (range, tiny) = (high - low, 1e-9 * (1.0 + mean));
+        let level = f64::from(state.level).max(tiny);
         Self {
             low,
             high,
             range,
             tiny,
-            level: state.var.sqrt().max(tiny),
-            residual: state.var_residual.sqrt().max(tiny),
-            difference: state.var_difference.sqrt().max(0.03 * range + tiny),
+            level,
+            residual: f64::from(state.residual).max(tiny),
+            difference: f64::from(state.difference).max(0.03 * range + tiny),
+            window: (level + 0.01 * mean).min(UNIT_MAX),
         }
     }
+}
+
+fn clip(x: f64, limit: f64) -> f64 {
+    x.max(-limit).min(limit)
+}
+
+/// The nearest finite f32.
+fn narrow(x: f64) -> f32 {
+    clip(x, f64::from(f32::MAX)) as f32
+}
+
+/// The least finite f32 that is not below.
+fn round_up(x: f64) -> f32 {
+    let near = narrow(x);
+    if f64::from(near) < x && near < f32::MAX { near.next_up() } else { near }
 }
 
 #[cfg(test)]
