@@ -3,8 +3,8 @@
 //! The last eight samples are compared with at most 12 stored windows. A window far from all of them is stored, over
 //! the one least used and longest unused; a familiar one moves its nearest a little towards itself.
 //!
-//! A value takes 8 bits, the signed root of its distance from the detector's base: a step is 0.004 of the detector's
-//! unit near the base, 0.09 one unit away, 0.35 at 16, and beyond 31.5 units nothing is told apart.
+//! A value takes 8 bits, the signed root of its distance from the detector's base: a step is 0.001 of the detector's
+//! unit at the base, 0.06 one unit away, 0.2 at 10, and what is 15.75 units away or more looks all the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +15,13 @@ const STORED: usize = 12;
 /// A window is new when its distance exceeds this multiple of the usual distance.
 const NEW: f32 = 3.0;
 /// Share of its difference that the nearest window takes over from a familiar one.
-const MOVE: f32 = 0.05;
+const MOVE: f32 = 0.02;
 /// Distances after which the usual distance follows slowly.
 const SETTLED: u8 = 200;
 /// Squares of codes in a unit.
-const RESOLUTION: f32 = 512.0;
+const RESOLUTION: f32 = 1024.0;
 /// Time of use is kept in so many samples.
-const CLOCK: u32 = 8;
+const CLOCK: u32 = 32;
 
 /// Values of a window in code, see [`encode`].
 type Window = [i8; LENGTH];
@@ -66,7 +66,7 @@ impl Stored {
     }
 }
 
-/// Time of use of a window; starts anew after half a million samples, then an old one passes for younger.
+/// Time of use of a window; starts anew after two million samples, then an old one passes for younger.
 fn clock(n: u32) -> u16 {
     (n / CLOCK) as u16
 }
@@ -182,10 +182,10 @@ mod tests {
         let odd: Vec<f32> = (2_000..2_012).map(|n| novelty.observe(n, 40.0, 8.0, 5.0)).collect();
         assert!(odd.iter().copied().fold(0.0, f32::max) > 1.5 * usual, "{usual} {odd:?}");
         assert!(novelty.windows.len() <= STORED);
-        for n in 2_012..2_040 {
+        for n in 2_012..2_100 {
             novelty.observe(n, 40.0, 8.0, 5.0);
         }
-        assert!(novelty.observe(2_040, 40.0, 8.0, 5.0) < 0.5);
+        assert!(novelty.observe(2_100, 40.0, 8.0, 5.0) < 0.5);
     }
 
     #[test]
