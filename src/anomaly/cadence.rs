@@ -10,7 +10,7 @@ const PROFILE_RATE: f64 = 0.3;
 /// Least half-life of the slow moments, in samples.
 const SLOW_SAMPLES_MIN: f64 = 200.0;
 /// Days after which the running minimum and maximum start a new generation.
-const RANGE_GENERATION_DAYS: f64 = 28.0;
+const RANGE_GENERATION_DAYS: u32 = 28;
 
 /// Constants of the detector for one interval between samples. Cheap to copy; made once for many series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,19 +21,20 @@ pub struct Cadence {
     /// Weight of a new deviation in its part of the profile.
     pub(super) profile_rate: f64,
     /// Samples in a generation of the range.
-    pub(super) range_generation: f64,
+    pub(super) range_generation: u32,
 }
 
 impl Cadence {
     /// The constants for samples `step_ms` apart.
     #[must_use]
     pub fn of(step_ms: u32) -> Self {
-        let day = (DAY_MS / i64::from(step_ms.max(1))).max(1) as f64;
+        let samples = (DAY_MS / i64::from(step_ms.max(1))).max(1) as u32;
+        let day = f64::from(samples);
         Self {
             step_ms,
             slow: weight(day.max(SLOW_SAMPLES_MIN)),
             profile_rate: PROFILE_RATE / (day / PROFILE_PARTS as f64).max(1.0),
-            range_generation: RANGE_GENERATION_DAYS * day,
+            range_generation: RANGE_GENERATION_DAYS * samples,
         }
     }
 
@@ -50,7 +51,7 @@ impl Cadence {
 }
 
 /// Weight of the newest sample in an exponentially weighted mean with this half-life.
-pub(super) fn weight(half_life_samples: f64) -> f64 {
+fn weight(half_life_samples: f64) -> f64 {
     -(-std::f64::consts::LN_2 / half_life_samples).exp_m1()
 }
 
@@ -86,7 +87,7 @@ impl StepEstimate {
             return self.step_ms;
         }
         let alike = delta > self.step_ms / 2 && u64::from(delta) < u64::from(self.step_ms) * 2;
-        self.strange = if alike { 0 } else { self.strange + 1 };
+        self.strange = if alike { 0 } else { self.strange.saturating_add(1) };
         if self.strange >= Self::CHANGE_AFTER {
             *self = Self { first: [delta; Self::FIRST], seen: Self::FIRST as u8, step_ms: delta, strange: 0 };
         }
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn constants_follow_the_interval() {
         let minute = Cadence::of(60_000);
-        assert_eq!(minute.range_generation, 28.0 * 1_440.0);
+        assert_eq!(minute.range_generation, 28 * 1_440);
         assert!((minute.slow - (1.0 - 0.5_f64.powf(1.0 / 1_440.0))).abs() < 1e-12);
         assert_eq!(Cadence::part_of_day(90 * 60_000), 1);
         assert_eq!(Cadence::part_of_day(-1), 23);

@@ -8,7 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cadence, Records, Seen, Tail, TailPrior, cadence::weight, novelty::Novelty, profile::Profile};
+use super::{
+    Cadence, Records, Seen, Tail, TailPrior,
+    novelty::Novelty,
+    profile::Profile,
+    range::{Range, clip, narrow, round_up},
+};
 use crate::signal::TimestampMs;
 
 /// Number of features of a series.
@@ -46,10 +51,10 @@ pub const SETTLED: u32 = 300;
 const LIMIT: f64 = 30.0;
 /// What is learnt is clipped to this many deviations.
 const CLIP: f64 = 4.0;
-/// Half-life of the smoothed residual, in samples.
-const SMOOTH_SAMPLES: f64 = 6.0;
-/// Half-life with which the state score falls, in samples.
-const RELEASE_SAMPLES: f64 = 16.0;
+/// Weight of the newest sample in the smoothed residual: half-life of 6 samples.
+const SMOOTH: f32 = 0.109_101_28;
+/// Weight of the newest sample in the state score when it falls: half-life of 16 samples.
+const RELEASE: f32 = 0.042_396_72;
 /// The base follows the mean when it is this many deviations away.
 const BASE_NEAR: f64 = 4.0;
 /// What lies further from the base is taken to be this far: squares and sums stay finite.
@@ -105,16 +110,6 @@ pub struct Detector {
     records: Records,
     profile: Profile,
     novelty: Novelty,
-}
-
-/// Least and greatest value of the current generation and the one before, rounded up, so that what was never negative
-/// stays so.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Range {
-    low: f32,
-    high: f32,
-    low_before: f32,
-    high_before: f32,
 }
 
 impl Detector {
@@ -228,8 +223,7 @@ impl Detector {
 
     fn features(&mut self, unit: &Units, now: &Sample, z: f32) -> [f32; FEATURES] {
         let warm = self.n >= WARM_RESIDUAL;
-        let alpha = weight(SMOOTH_SAMPLES).max(1.0 / (f64::from(self.n) + 1.0));
-        self.smoothed += (alpha * f64::from(z - self.smoothed)) as f32;
+        self.smoothed += SMOOTH.max(1.0 / (self.n as f32 + 1.0)) * (z - self.smoothed);
         let beyond = (now.offset - unit.high).max(unit.low - now.offset).max(0.0);
         let range = if self.n >= WARM_RANGE { beyond / (0.5 * unit.level + 0.1 * unit.range + unit.tiny) } else { 0.0 };
         [
@@ -260,8 +254,7 @@ impl Detector {
     }
 
     fn hold_state(&mut self, now: f32) {
-        let release = weight(RELEASE_SAMPLES) as f32;
-        self.state = if now > self.state { now } else { self.state + release * (now - self.state) };
+        self.state = if now > self.state { now } else { self.state + RELEASE * (now - self.state) };
     }
 
     fn learn(&mut self, cadence: &Cadence, unit: &Units, now: &Sample) {
@@ -278,35 +271,10 @@ impl Detector {
         self.difference = blend(self.difference, difference);
         let offset = narrow(now.offset);
         self.profile.learn(offset, (cadence.profile_rate * residual) as f32);
-        let generation = |n: u32| (f64::from(n) / cadence.range_generation) as u32;
-        let next = generation(self.n) != generation(self.n.saturating_sub(1));
-        self.range.learn(round_up(now.offset), next);
+        let next_generation = self.n > 0 && self.n.is_multiple_of(cadence.range_generation);
+        self.range.learn(round_up(now.offset), next_generation);
         self.previous = offset;
         self.n = self.n.saturating_add(1);
-    }
-}
-
-impl Range {
-    fn lowest(&self) -> f32 {
-        self.low.min(self.low_before)
-    }
-
-    fn highest(&self) -> f32 {
-        self.high.max(self.high_before)
-    }
-
-    fn learn(&mut self, value: f32, next_generation: bool) {
-        if next_generation {
-            *self = Self { low: value, high: value, low_before: self.low, high_before: self.high };
-        }
-        self.low = self.low.min(value);
-        self.high = self.high.max(value);
-    }
-
-    fn rebase(&mut self, old: f64, new: f64) {
-        for bound in [&mut self.low, &mut self.high, &mut self.low_before, &mut self.high_before] {
-            *bound = round_up(old + f64::from(*bound) - new);
-        }
     }
 }
 
@@ -349,21 +317,6 @@ impl Units {
     }
 }
 
-fn clip(x: f64, limit: f64) -> f64 {
-    x.max(-limit).min(limit)
-}
-
-/// The nearest finite f32.
-fn narrow(x: f64) -> f32 {
-    clip(x, f64::from(f32::MAX)) as f32
-}
-
-/// The least finite f32 that is not below.
-fn round_up(x: f64) -> f32 {
-    let near = narrow(x);
-    if f64::from(near) < x && near < f32::MAX { near.next_up() } else { near }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +337,7 @@ mod tests {
             worst_state = worst_state.max((f64::from(got.state) - row[3]).abs() / (1.0 + row[3]));
             events += usize::from(row[2] > 0.0);
         }
+        eprintln!("{worst_event} {worst_state}");
         assert!(events > 10, "the reference has {events} events");
         assert!(worst_event < 2e-3 && worst_state < 2e-3, "event off by {worst_event}, state by {worst_state}");
     }
@@ -418,5 +372,108 @@ mod tests {
             let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0);
             assert_eq!(got.event, 0.0, "sample {i}");
         }
+    }
+
+    /// Standard normal, near enough.
+    fn noise(seed: &mut u64) -> f64 {
+        (0..12).fold(-6.0, |sum, _| {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum + (*seed >> 11) as f64 / (1_u64 << 53) as f64
+        })
+    }
+
+    #[test]
+    fn constants_are_the_half_lives() {
+        let weight = |half_life: f64| 1.0 - 0.5_f64.powf(1.0 / half_life);
+        assert!((f64::from(SMOOTH) - weight(6.0)).abs() < 1e-8 && (f64::from(RELEASE) - weight(16.0)).abs() < 1e-8);
+    }
+
+    #[test]
+    fn small_changes_of_large_values_are_seen_as_well() {
+        let cadence = Cadence::of(300_000);
+        let (mut plain, mut far, mut seed) = (Detector::new(0.0), Detector::new(0.0), 1);
+        for i in 0..30_000_i64 {
+            let value = 1e6 * noise(&mut seed);
+            let first = if i == 0 { 0.0 } else { 1e12 };
+            let a = plain.observe(&cadence, i * 300_000, value, |_| 1.0);
+            let b = far.observe(&cadence, i * 300_000, first + value, |_| 1.0);
+            if i > 25_000 {
+                assert!((a.z - b.z).abs() < 0.02, "sample {i}: {} {}", a.z, b.z);
+                assert!((a.level_unit / b.level_unit - 1.0).abs() < 0.01, "{} {}", a.level_unit, b.level_unit);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_never_negative_stays_so() {
+        let cadence = Cadence::of(15_000);
+        let (mut detector, mut seed) = (Detector::new(0.3), 2);
+        for i in 0..20_000 {
+            let value = 1e7 * (i % 5_000) as f64 * (0.1 * noise(&mut seed)).max(0.0);
+            detector.observe(&cadence, i * 15_000, value, |_| 1.0);
+            assert!(detector.lowest() >= 0.0);
+        }
+        detector.observe(&cadence, 0, -1.0, |_| 1.0);
+        assert!(detector.lowest() <= -0.99);
+    }
+
+    #[test]
+    fn no_value_is_too_large() {
+        let cadence = Cadence::of(15_000);
+        let mut detector = Detector::new(-1e150);
+        for i in 0..3_000_i64 {
+            let value = if i < 1_000 { 1e150 * (i % 3 - 1) as f64 } else { (i % 7) as f64 };
+            let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0);
+            assert!(got.evidence.is_finite() && got.event.is_finite() && got.state.is_finite() && got.z.is_finite());
+            assert!(got.expected.is_finite() && got.level_unit.is_finite() && !got.half_width.is_infinite());
+        }
+    }
+
+    /// Everything a series can have: season, noise, bursts, steps.
+    fn rich(i: i64, seed: &mut u64) -> f64 {
+        let burst = if i / 9 % 41 == 0 { 300.0 * noise(seed).abs() } else { 0.0 };
+        1e4 + 80.0 * (i as f64 / 917.0).sin() + 10.0 * noise(seed) + burst + 500.0 * (i / 4_000 % 2) as f64
+    }
+
+    #[test]
+    fn the_state_is_small() {
+        let cadence = Cadence::of(15_000);
+        let (mut rich_one, mut constant, mut seed) = (Detector::new(1e4), Detector::new(7.0), 3);
+        for i in 0..30_000 {
+            rich_one.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0);
+            constant.observe(&cadence, i * 15_000, 7.0, |_| 1.0);
+        }
+        assert_eq!(size_of::<Detector>(), 208);
+        assert_eq!(rich_one.heap_bytes(), 192);
+        assert_eq!(constant.heap_bytes(), 12);
+    }
+
+    #[test]
+    fn a_restored_detector_goes_on_and_a_damaged_one_does_not_panic() {
+        let cadence = Cadence::of(15_000);
+        let (mut detector, mut seed) = (Detector::new(1e4), 4);
+        for i in 0..8_000 {
+            detector.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0);
+        }
+        let bytes = postcard::to_stdvec(&detector).unwrap();
+        let mut restored: Detector = postcard::from_bytes(&bytes).unwrap();
+        for i in 8_000..12_000 {
+            let value = rich(i, &mut seed);
+            let [a, b] = [&mut detector, &mut restored].map(|d| d.observe(&cadence, i * 15_000, value, |_| 1.0));
+            assert_eq!(format!("{a:?}"), format!("{b:?}"));
+        }
+        let mut broken = 0;
+        for place in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[place] ^= flip;
+                let Ok(mut detector) = postcard::from_bytes::<Detector>(&bytes) else { continue };
+                broken += 1;
+                for i in 0..40 {
+                    detector.observe(&cadence, i * 200_000, rich(i, &mut seed), |_| 1.0);
+                }
+            }
+        }
+        assert!(broken > 500, "{broken} were read");
     }
 }

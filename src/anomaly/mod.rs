@@ -8,6 +8,7 @@ mod half;
 mod novelty;
 mod profile;
 mod random;
+mod range;
 mod record;
 mod tail;
 mod threshold;
