@@ -337,7 +337,6 @@ mod tests {
             worst_state = worst_state.max((f64::from(got.state) - row[3]).abs() / (1.0 + row[3]));
             events += usize::from(row[2] > 0.0);
         }
-        eprintln!("{worst_event} {worst_state}");
         assert!(events > 10, "the reference has {events} events");
         assert!(worst_event < 2e-3 && worst_state < 2e-3, "event off by {worst_event}, state by {worst_state}");
     }

@@ -12,9 +12,9 @@ const DOWN: f32 = f32::from_bits((127 - 112) << 23);
 const MAX: f32 = 65_504.0;
 
 impl Half {
-    /// The nearest number; beyond the range its end; for NaN the lower end.
+    /// The nearest number; beyond the range its end; for NaN any.
     pub(super) fn of(x: f32) -> Self {
-        let bits = (x.max(-MAX).min(MAX) * DOWN).to_bits();
+        let bits = (x.clamp(-MAX, MAX) * DOWN).to_bits();
         // Half a unit in the last place of 10 fraction bits, where f32 has 23.
         let magnitude = ((bits & 0x7fff_ffff) + 0x0fff + (bits >> 13 & 1)) >> 13;
         Self((bits >> 16 & 0x8000 | magnitude) as u16)
