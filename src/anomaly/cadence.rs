@@ -3,45 +3,38 @@
 use crate::signal::TimestampMs;
 
 const DAY_MS: i64 = 86_400_000;
-/// Most parts into which the daily profile divides a day.
-pub(super) const PROFILE_PARTS: u32 = 48;
+/// Parts into which the daily profile divides a day.
+pub(super) const PROFILE_PARTS: usize = 24;
 /// Share of a deviation that the profile takes over in a day.
 const PROFILE_RATE: f64 = 0.3;
 /// Least half-life of the slow moments, in samples.
 const SLOW_SAMPLES_MIN: f64 = 200.0;
 /// Days after which the running minimum and maximum start a new generation.
-const RANGE_GENERATION_DAYS: f64 = 28.0;
+const RANGE_GENERATION_DAYS: u32 = 28;
 
 /// Constants of the detector for one interval between samples. Cheap to copy; made once for many series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cadence {
     step_ms: u32,
-    /// Samples in a day, at least 1.
-    pub(super) day: f64,
-    /// Parts of the daily profile, at most 48 and at most one a sample.
-    pub(super) parts: u32,
     /// Weight of a new sample in the slow moments: half-life of a day, at least 200 samples.
     pub(super) slow: f64,
     /// Weight of a new deviation in its part of the profile.
     pub(super) profile_rate: f64,
     /// Samples in a generation of the range.
-    pub(super) range_generation: f64,
+    pub(super) range_generation: u32,
 }
 
 impl Cadence {
     /// The constants for samples `step_ms` apart.
     #[must_use]
     pub fn of(step_ms: u32) -> Self {
-        let day = (DAY_MS / i64::from(step_ms.max(1))).max(1);
-        let parts = day.min(i64::from(PROFILE_PARTS)) as u32;
-        let day = day as f64;
+        let samples = (DAY_MS / i64::from(step_ms.max(1))).max(1) as u32;
+        let day = f64::from(samples);
         Self {
             step_ms,
-            day,
-            parts,
             slow: weight(day.max(SLOW_SAMPLES_MIN)),
-            profile_rate: PROFILE_RATE / (day / f64::from(parts)).max(1.0),
-            range_generation: RANGE_GENERATION_DAYS * day,
+            profile_rate: PROFILE_RATE / (day / PROFILE_PARTS as f64).max(1.0),
+            range_generation: RANGE_GENERATION_DAYS * samples,
         }
     }
 
@@ -52,13 +45,13 @@ impl Cadence {
     }
 
     /// The part of the day in which `at` lies.
-    pub(super) fn part_of_day(&self, at: TimestampMs) -> usize {
-        (at.rem_euclid(DAY_MS) * i64::from(self.parts) / DAY_MS) as usize
+    pub(super) fn part_of_day(at: TimestampMs) -> usize {
+        (at.rem_euclid(DAY_MS) * PROFILE_PARTS as i64 / DAY_MS) as usize
     }
 }
 
 /// Weight of the newest sample in an exponentially weighted mean with this half-life.
-pub(super) fn weight(half_life_samples: f64) -> f64 {
+fn weight(half_life_samples: f64) -> f64 {
     -(-std::f64::consts::LN_2 / half_life_samples).exp_m1()
 }
 
@@ -100,7 +93,7 @@ impl StepEstimate {
             return self.step_ms;
         }
         let alike = delta > self.step_ms / 2 && u64::from(delta) < u64::from(self.step_ms) * 2;
-        self.strange = if alike { 0 } else { self.strange + 1 };
+        self.strange = if alike { 0 } else { self.strange.saturating_add(1) };
         if self.strange >= Self::CHANGE_AFTER {
             *self = Self { first: [delta; Self::FIRST], seen: Self::FIRST as u8, step_ms: delta, strange: 0 };
         }
@@ -115,11 +108,10 @@ mod tests {
     #[test]
     fn constants_follow_the_interval() {
         let minute = Cadence::of(60_000);
-        assert_eq!((minute.day, minute.parts), (1_440.0, 48));
+        assert_eq!(minute.range_generation, 28 * 1_440);
         assert!((minute.slow - (1.0 - 0.5_f64.powf(1.0 / 1_440.0))).abs() < 1e-12);
-        assert_eq!(minute.part_of_day(30 * 60_000), 1);
-        assert_eq!(minute.part_of_day(-1), 47);
-        assert_eq!(Cadence::of(3_600_000).parts, 24);
+        assert_eq!(Cadence::part_of_day(90 * 60_000), 1);
+        assert_eq!(Cadence::part_of_day(-1), 23);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //!
 //! An event is a score higher than anything lately, and it counts the more the longer nothing so high was seen.
 //! The past is a stack of (time, score) with falling scores: who is lower and older than a later score can never
-//! matter again. Twelve entries are kept; the entry dropped when full is the one whose age is nearest to its elder's.
+//! matter again. Eight entries are kept; the entry dropped when full is the one whose age is nearest to its elder's.
 
 use serde::{Deserialize, Serialize};
 
-const ENTRIES: usize = 12;
+use super::half::Half;
+
+const ENTRIES: usize = 8;
 /// Samples for which an event must stand out.
 const RECENT: u32 = 120;
 /// By how much it must exceed the highest of them.
@@ -16,7 +18,7 @@ const MARGIN: f32 = 1.1;
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Records {
     at: [u32; ENTRIES],
-    score: [f32; ENTRIES],
+    score: [Half; ENTRIES],
     len: u8,
 }
 
@@ -29,30 +31,32 @@ impl Records {
         if score <= 0.0 {
             return 0.0;
         }
-        let live = self.len as usize;
-        let recent = (0..live).find(|&i| n - self.at[i] <= RECENT).map_or(0.0, |i| self.score[i]);
-        while self.len > 0 && self.score[self.len as usize - 1] <= score {
-            self.len -= 1;
+        let mut live = usize::from(self.len).min(ENTRIES);
+        let age = |i: usize| n.saturating_sub(self.at[i]);
+        let recent = (0..live).find(|&i| age(i) <= RECENT).map_or(0.0, |i| self.score[i].get());
+        let kept = Half::of(score);
+        while live > 0 && self.score[live - 1].get() <= kept.get() {
+            live -= 1;
         }
-        let age = if self.len > 0 { n - self.at[self.len as usize - 1] } else { n };
-        let event = if score > MARGIN * recent { score * ((age.max(1) as f32).log10() - 1.0).max(0.0) } else { 0.0 };
-        if self.len as usize == ENTRIES {
+        let since = if live > 0 { age(live - 1) } else { n };
+        let event = if score > MARGIN * recent { score * ((since.max(1) as f32).log10() - 1.0).max(0.0) } else { 0.0 };
+        if live == ENTRIES {
             self.forget_one(n);
+            live -= 1;
         }
-        self.at[self.len as usize] = n;
-        self.score[self.len as usize] = score;
-        self.len += 1;
+        self.at[live] = n;
+        self.score[live] = kept;
+        self.len = live as u8 + 1;
         event
     }
 
-    /// Drops the inner entry whose age, in proportion, is nearest to its elder's.
+    /// Drops the inner entry whose age, in proportion, is nearest to its elder's; the last place becomes free.
     fn forget_one(&mut self, n: u32) {
-        let age = |at: u32| (n - at) as f32 + 1.0;
-        let closeness = |i: &usize| (age(self.at[i - 1]) / age(self.at[*i])).ln();
+        let age = |i: usize| n.saturating_sub(self.at[i]) as f32 + 1.0;
+        let closeness = |i: &usize| age(i - 1) / age(*i);
         let drop = (1..ENTRIES).min_by(|a, b| closeness(a).total_cmp(&closeness(b))).unwrap_or(1);
         self.at.copy_within(drop + 1.., drop);
         self.score.copy_within(drop + 1.., drop);
-        self.len -= 1;
     }
 }
 
@@ -77,9 +81,9 @@ mod tests {
             records.observe(n, 1_000.0 - n as f32);
             let live = records.len as usize;
             assert!(live <= ENTRIES);
-            assert!(records.score[..live].windows(2).all(|w| w[0] > w[1]));
+            assert!(records.score[..live].windows(2).all(|w| w[0].get() > w[1].get()));
             assert!(records.at[..live].windows(2).all(|w| w[0] < w[1]));
         }
-        assert_eq!(records.score[0], 1_000.0, "the highest of all is never forgotten");
+        assert_eq!(records.score[0].get(), 1_000.0, "the highest of all is never forgotten");
     }
 }

@@ -47,7 +47,7 @@ impl Tail {
         if feature <= prior.threshold {
             return 0.0;
         }
-        let over = feature.ln_1p() - prior.threshold.ln_1p();
+        let over = ((1.0 + feature) / (1.0 + prior.threshold)).ln();
         let scale = self.scale(prior);
         let u = (self.exceedances + PRIOR_WEIGHT) * (1.0 + over / scale).log10() - self.exceedance_rate(seen).log10();
         self.excess += over.min(4.0 * scale / (self.exceedances + PRIOR_WEIGHT));

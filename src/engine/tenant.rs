@@ -15,7 +15,7 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Cadence, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
+    anomaly::{self, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
@@ -160,8 +160,7 @@ impl Tenant {
         let state = &mut series.state;
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         let Some(last) = state.last else { return };
-        let cadence = Cadence::of(state.step.interval());
-        *own = Box::new(heirloom.detector.heir(own.level(), &cadence, last.at));
+        *own = Box::new(heirloom.detector.heir(own.level(), last.at));
     }
 
     /// What is to be told at a turn.
