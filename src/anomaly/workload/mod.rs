@@ -13,11 +13,11 @@
 //! 5. Hold the peaks: a score falls by half in ten rows.
 //! 6. Learn the row, whatever its score.
 //!
-//! Three things make this work on an endless stream without anyone saying when training ends. Learning is never gated by
-//! the score, since rare but normal bursts are exactly what must be learned. Rows are scored with a model that is
-//! refreshed rarely (each time the number of rows has doubled, later every 2,500 rows, and not while the scores are high),
-//! so a fault is not learned while it lasts. And the model before has a say, so one that was refreshed amid a fault does
-//! not hide it.
+//! Three things make this work on an endless stream without anyone saying when training ends. Learning is never gated
+//! by the score, since rare but normal bursts are exactly what must be learned. Rows are scored with a model that is
+//! refreshed rarely (each time the number of rows has doubled, later every 2,500 rows, and not while the scores are
+//! high), so a fault is not learned while it lasts. And the model before has a say, so that one made amid a fault does not
+//! hide it.
 //!
 //! The detector says nothing about a metric that stands alone and stays high; that is the single-series detector's work.
 
@@ -80,8 +80,8 @@ const RESERVOIR_STREAM: u64 = 1;
 /// Scores of one row. Higher is more anomalous; compare them with the score's own past.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkloadScore {
-    /// Root mean square of the residuals of this row alone, 0 and up; about 1 when all is as usual. By the present model,
-    /// and without metrics it does not know. Its edges are sharp: the score for events.
+    /// Root mean square of the residuals of this row alone, 0 and up; about 1 when all is as usual. By the present
+    /// model, and without metrics it does not know. Its edges are sharp: the score for events.
     pub q: f64,
     /// Relative depth of this row in the forest, see [`HullForest::relative_depth`]; 1 while there is no forest.
     pub depth: f64,
