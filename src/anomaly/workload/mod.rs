@@ -16,8 +16,8 @@
 //! Three things make this work on an endless stream without anyone saying when training ends. Learning is never gated
 //! by the score, since rare but normal bursts are exactly what must be learned. Rows are scored with a model that is
 //! refreshed rarely (each time the number of rows has doubled, later every 2,500 rows, and not while the scores are
-//! high), so a fault is not learned while it lasts. And the model before has a say, so that one made amid a fault does not
-//! hide it.
+//! high), so a fault is not learned while it lasts. And the model before has a say, so one made amid a fault does
+//! not hide it.
 //!
 //! The detector says nothing about a metric that stands alone and stays high; that is the single-series detector's work.
 
