@@ -117,9 +117,7 @@ impl Tenant {
         }
         let state = &mut workload.state;
         if state.detector.is_none() {
-            // The first move of a metric that stood still says nothing about how it goes with the others.
-            let seed = context.options.seed;
-            let params = WorkloadParams { seed, judge_still_metrics: false, ..WorkloadParams::default() };
+            let params = WorkloadParams { seed: context.options.seed, ..WorkloadParams::default() };
             state.detector = WorkloadDetector::new(workload.members.len(), params).ok().map(Box::new);
         }
         let score = state.detector.as_mut().and_then(|detector| detector.observe(&state.row));
@@ -180,7 +178,7 @@ impl Tenant {
         (context.sink)(&Scored::Workload {
             labels: &workload.state.labels,
             at,
-            state: score.both_half,
+            state: score.state,
             event: if transition == Transition::Raised { f64::from(rarity) } else { 0.0 },
             top,
             verdict,

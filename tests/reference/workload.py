@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the golden file of the workload detector: rows of a made-up workload and a reference's scores for them.
+"""A plain reference of the workload detector, without its forest, and the golden file made with it: rows of a made-up
+workload and their norms.
 
-usage: workload.py REFERENCE.py [OUT_DIR]        (OUT_DIR: default the folder of this script)
-
-REFERENCE.py is the numpy and numba implementation the detector was designed with; it offers `scores(train, test, mode,
-**parameters)`, whose first column is the peak-held norm of each row. Residuals are not quantised before the norm is taken
-(quant=False); all other parameters are its defaults. Made with numpy 2.4.6 and numba 0.68.1.
+usage: workload.py [OUT_DIR]        (OUT_DIR: default the folder of this script)
 
 workload.csv holds a comment line, then every fifth row's number, its norm as one stream and its norm after learning
 the first 1,200 rows. The rows themselves are drawn again by the test, from the same integer generator and with additions
-and multiplications only, so that both sides have the same bits.
+and multiplications only, so that both sides have the same bits. Made with numpy 2.4.6, in f64 throughout.
 """
-import importlib.util, os, sys
+import os, sys
 import numpy as np
 
 ROWS, METRICS, BORDER = 3000, 6, 1200
@@ -60,20 +57,80 @@ def workload():
     return np.array(rows)
 
 
+class Generation:
+    """A model of the learned moments, and what it makes of the rows while it is in use."""
+
+    def __init__(self, inputs):
+        metrics = len(inputs) // 2
+        self.centre, self.scale = inputs.copy(), np.ones(len(inputs))
+        self.weights, self.sharpness = np.eye(len(inputs))[:metrics], np.ones(metrics)
+        self.known, self.shifts = np.ones(metrics, bool), np.zeros(metrics)
+
+    @classmethod
+    def of(cls, mean, covariance, span, known):
+        made, metrics = cls(mean), len(known)
+        made.scale = np.maximum(np.sqrt(np.diag(covariance) + (0.03 * span) ** 2), 1e-9)
+        correlation = covariance / np.outer(made.scale, made.scale)
+        precision = np.linalg.inv(correlation + 0.5 * np.eye(len(mean)))
+        made.weights = (precision / np.diag(precision)[:, None])[:metrics]
+        variance = np.einsum("ij,jk,ik->i", made.weights, correlation, made.weights)
+        made.sharpness = 1 / np.sqrt(np.maximum(variance, 0) + 0.02**2)
+        made.known = known
+        return made
+
+    def observe(self, inputs, span, since_move):
+        """Mean square of the residuals and of their recent means, and of the known residuals alone."""
+        z = 10 * np.arcsinh((inputs - self.centre) / np.maximum(self.scale, 0.03 * span) / 10)
+        u = 5 * np.arcsinh(self.weights @ z * self.sharpness / 5)
+        u = np.where(self.known, u, u * 0.5 ** (since_move / 20))
+        self.shifts += (1 - 0.5 ** (1 / 40)) * (u - self.shifts)
+        return np.mean(u**2 + self.shifts**2), np.mean(np.where(self.known, u, 0) ** 2)
+
+
+def norms(rows, border=None):
+    """The peak-held norm of each row; at the border a model is made of all that was learned before."""
+    inputs = np.r_[rows[0], rows[0]]
+    metrics = len(rows[0])
+    mean, covariance = inputs.copy(), np.zeros((len(inputs), len(inputs)))
+    lo, hi, moved = inputs.copy(), inputs.copy(), np.zeros(metrics, int)
+    present, former = Generation(inputs), Generation(inputs)
+    due, unrest, peak, out = 8, 1.0, 0.0, [0.0]
+    for t in range(1, len(rows)):
+        inputs = np.r_[rows[t], rows[t - 1]]
+        moved[(lo == hi)[:metrics] & (rows[t] != lo[:metrics])] = t
+        can_wait = t >= 100 and t <= due + min(t // 2, 10_000)
+        if t == border or (t >= due and not (can_wait and unrest >= 9)):
+            late = t - moved < 0.1 * min(t, 10_000)
+            known = (hi > lo)[:metrics] & ((moved == 0) | ~late)
+            present, former = Generation.of(mean, covariance, hi - lo, known), present
+            due = t + min(t, 2500)
+        span = np.maximum(hi, inputs) - np.minimum(lo, inputs)
+        (now, known), (before, _) = (it.observe(inputs, span, t - moved) for it in (present, former))
+        norm = np.sqrt((now + before) / 2)
+        keep = 0.5 ** (1 / 10)
+        peak = max(norm, keep * peak + (1 - keep) * norm)
+        out.append(peak)
+        unrest += (1 - 0.5 ** (1 / 20)) * (min(known, 100.0) - unrest)
+        lo, hi, delta = np.minimum(lo, inputs), np.maximum(hi, inputs), inputs - mean
+        if t >= 100:
+            limit = 30 * np.maximum(np.sqrt(np.diag(covariance)), 0.03 * (hi - lo))
+            delta = np.clip(delta, -limit, limit)
+        rate = max(1 - 0.5 ** (1 / 10_000), 1 / (t + 1))
+        mean = mean + rate * delta
+        covariance = (1 - rate) * (covariance + rate * np.outer(delta, delta))
+    return out
+
+
 def main():
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+    if "-h" in sys.argv or "--help" in sys.argv:
         return print(__doc__)
-    spec = importlib.util.spec_from_file_location("reference", sys.argv[1])
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
-    out = sys.argv[2] if len(sys.argv) > 2 else os.path.dirname(os.path.abspath(__file__))
+    out = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
     rows = workload()
-    stream = reference.scores(rows[:0], rows, "stream", quant=False)[:, 0]
-    learn = reference.scores(rows[:BORDER], rows[BORDER:], "learn", quant=False)[:, 0]
+    stream, learn = norms(rows), norms(rows, BORDER)
     with open(os.path.join(out, "workload.csv"), "w") as f:
         f.write("# row, norm as a stream, norm after learning 1,200 rows\n")
         for t in range(0, ROWS, 5):
-            after = f"{learn[t - BORDER]:.6g}" if t >= BORDER else ""
+            after = f"{learn[t]:.6g}" if t >= BORDER else ""
             f.write(f"{t},{stream[t]:.6g},{after}\n")
 
 

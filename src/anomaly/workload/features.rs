@@ -15,13 +15,14 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// The features of a row with these residuals.
-    pub(super) fn of(residuals: &[f32]) -> Self {
+    /// The features of a row with residuals of these sizes.
+    pub(super) fn of(sizes: impl Iterator<Item = f32>) -> Self {
         let mut codes = [Code(0); METRICS_MAX + AGGREGATES];
         let (mut squares, mut sum) = (0.0_f64, 0.0_f64);
         let mut top = [0.0_f32; 3];
-        for (code, u) in codes.iter_mut().zip(residuals) {
-            let size = u.abs();
+        let mut metrics = 0;
+        for (code, size) in codes.iter_mut().zip(sizes) {
+            metrics += 1;
             *code = Code::of(size);
             squares += f64::from(size) * f64::from(size);
             sum += f64::from(size);
@@ -33,7 +34,6 @@ impl Features {
                 top[2] = size;
             }
         }
-        let metrics = residuals.len();
         let q = (squares / metrics as f64).sqrt();
         let mean_of_top = top.iter().sum::<f32>() / 3.0;
         let aggregates = [q as f32, (sum / metrics as f64) as f32, mean_of_top, top[0]];

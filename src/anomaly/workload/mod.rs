@@ -5,19 +5,24 @@
 //! and the size of what remains is the score. In order, for every row:
 //!
 //! 1. Scale the row and the one before by mean, deviation and range; compress.
-//! 2. Take each metric's residual given all other inputs, divide it by its usual size, compress: `u`.
+//! 2. Take each metric's residual given all other inputs, divide it by its usual size, compress: `u`. Its recent mean
+//!    tells a small but lasting shift from scatter.
 //! 3. `q = √(mean u²)`; an isolation forest over the sizes of `u` says how usual such a combination of sizes is.
-//! 4. Hold the peaks: a score falls by half in ten rows.
-//! 5. Learn the row, whatever its score.
+//! 4. Do the same with the model before the present one. The score is the root mean square of what both say, times the
+//!    forest's factor.
+//! 5. Hold the peaks: a score falls by half in ten rows.
+//! 6. Learn the row, whatever its score.
 //!
-//! Two things make this work on an endless stream without anyone saying when training ends. Learning is never gated by
-//! the score, since rare but normal bursts are exactly what must be learned. And rows are scored with a model that is
-//! refreshed rarely (each time the number of rows has doubled, later every 2,500 rows, and not while the scores are high),
-//! so a fault is not learned while it lasts.
+//! Three things make this work on an endless stream without anyone saying when training ends. Learning is never gated
+//! by the score, since rare but normal bursts are exactly what must be learned. Rows are scored with a model that is
+//! refreshed rarely (each time the number of rows has doubled, later every 2,500 rows, and not while the scores are
+//! high), so a fault is not learned while it lasts. And the model before has a say, so one made amid a fault does
+//! not hide it.
 //!
 //! The detector says nothing about a metric that stands alone and stays high; that is the single-series detector's work.
 
 mod features;
+mod generation;
 mod model;
 mod moments;
 mod numeric;
@@ -28,6 +33,7 @@ mod tests;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use self::features::{AGGREGATES, Features};
+use self::generation::Generation;
 use self::model::Model;
 use self::moments::Moments;
 pub use self::params::{WorkloadError, WorkloadParams};
@@ -53,6 +59,11 @@ const UNREST: f64 = 9.0;
 const UNREST_MAX: f64 = 100.0;
 /// Half-life in rows of the recent mean.
 const UNREST_HALF_LIFE: f64 = 20.0;
+/// A model knows a metric that moved for the first time this part of all rows before. With less the metric's new level,
+/// if it stays there, is more than three deviations off.
+const KNOWN_SHARE: f64 = 0.1;
+/// A metric that appears late is judged by a model made when it had been there for this part of all rows.
+const HEARD_SHARE: f64 = 0.5;
 /// Chance of a cut to take one of the aggregates.
 const AGGREGATE_CHANCE: f32 = 0.3;
 /// Rows kept to grow the forest on. Eight times as many gain nothing measurable.
@@ -69,19 +80,15 @@ const RESERVOIR_STREAM: u64 = 1;
 /// Scores of one row. Higher is more anomalous; compare them with the score's own past.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkloadScore {
-    /// Root mean square of the residuals of this row alone, 0 and up; about 1 when all is as usual. Its edges are sharp:
-    /// the score for events.
+    /// Root mean square of the residuals of this row alone, 0 and up; about 1 when all is as usual. By the present
+    /// model, and without metrics it does not know. Its edges are sharp: the score for events.
     pub q: f64,
     /// Relative depth of this row in the forest, see [`HullForest::relative_depth`]; 1 while there is no forest.
     pub depth: f64,
-    /// `q`, peak held.
+    /// Root mean square of the residuals and their recent means by the present model and the one before, peak held.
     pub norm: f64,
-    /// 1 / (depth + 0.05), peak held.
-    pub forest: f64,
-    /// q / (depth + 0.05), peak held.
-    pub both: f64,
-    /// q / √(depth + 0.05), peak held: the forest at half weight, the safe combination.
-    pub both_half: f64,
+    /// The same divided by √(depth + 0.05), peak held: high as long as things are wrong.
+    pub state: f64,
 }
 
 /// A metric's part in the last score.
@@ -100,11 +107,13 @@ pub struct Deviation {
 ///   metric's last. A row of which more than half is missing is skipped.
 /// - **Late metrics**: a metric that has had no value yet counts as usual. It is learned from its first value on, and
 ///   has a part in the score from the first refresh at which it has been seen for half of all rows, or for the half-life.
+/// - **Still metrics**: the first move of a metric that stood still counts in the state, but fades, by half in 20 rows,
+///   for as long as the model does not know it: a limit raised once is news, but no lasting fault.
 /// - **Warm-up**: scores come from the second row on, but mean little before some hundred normal rows.
-/// - **Cost** per row: 4 d² multiplications for d metrics, and the walk down the trees. A refresh inverts a 2d × 2d
+/// - **Cost** per row: 6 d² multiplications for d metrics, and the walk down the trees. A refresh inverts a 2d × 2d
 ///   matrix and grows the forest within the call.
-/// - **State**: 4 d (2d + 0.5) bytes for the covariance, 8 d² for the model, 28 KiB for the forest, 512 (d + 4) bytes for
-///   its reservoir.
+/// - **State**: 4 d (2d + 0.5) bytes for the covariance, 16 d² for the two models, 28 KiB for the forest, 512 (d + 4)
+///   bytes for its reservoir.
 ///
 /// Stored with serde and restored, it goes on as if nothing had happened, bit for bit; damaged state is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,10 +128,14 @@ pub struct Workload {
     generation: u64,
     /// The last row, then the one before; NaN for a metric without a value so far.
     inputs: Vec<f64>,
-    /// Row from which on each metric is known: of its first value, or of its first move if still metrics are not judged.
+    /// Row of each metric's first value.
     since: Vec<u64>,
+    /// Row of each metric's first move.
+    moved: Vec<u64>,
     learned: Moments,
-    model: Model,
+    present: Generation,
+    /// The one before.
+    former: Generation,
     forest: Option<HullForest>,
     /// Rows of the forest's features to grow it on.
     reservoir: Vec<Code>,
@@ -130,10 +143,8 @@ pub struct Workload {
     offered: u64,
     /// Recent mean of q².
     unrest: f64,
-    /// Held peaks of norm, forest, both and both_half.
-    peaks: [f64; 4],
-    /// Residuals of the last row.
-    residuals: Vec<f32>,
+    /// Held peaks of norm and state.
+    peaks: [f64; 2],
     /// As long as `inputs`; what is in it matters only within a call.
     scratch: Vec<f32>,
 }
@@ -157,14 +168,15 @@ impl Workload {
             generation: 0,
             inputs: vec![f64::NAN; inputs],
             since: vec![0; metrics],
+            moved: vec![0; metrics],
             learned: Moments::new(inputs),
-            model: Model::new(metrics, inputs),
+            present: Generation::first(metrics, inputs),
+            former: Generation::first(metrics, inputs),
             forest: None,
             reservoir: Vec::new(),
             offered: 0,
             unrest: 1.0,
-            peaks: [0.0; 4],
-            residuals: vec![0.0; metrics],
+            peaks: [0.0; 2],
             scratch: vec![0.0; inputs],
         })
     }
@@ -205,14 +217,21 @@ impl Workload {
         if self.rows < 2 {
             return;
         }
-        self.model.refresh(&self.learned);
-        for (metric, &since) in self.since.iter().enumerate() {
-            let known_for = (self.rows - since) as f64;
-            let is_new = known_for < (0.5 * self.rows as f64).min(self.params.half_life_rows);
-            let is_still = self.learned.range(metric) == 0.0;
-            if is_new || (is_still && !self.params.judge_still_metrics) {
-                self.model.silence(metric);
+        let metrics = self.metrics();
+        if let Some(mut model) = Model::of(&self.learned, metrics) {
+            let horizon = (self.rows as f64).min(self.params.half_life_rows);
+            let rows_since = |row: &u64| (self.rows - row) as f64;
+            for (metric, since) in self.since.iter().enumerate() {
+                if rows_since(since) < (HEARD_SHARE * self.rows as f64).min(self.params.half_life_rows) {
+                    model.silence(metric);
+                }
             }
+            let is_known = |(metric, moved): (usize, &u64)| {
+                self.learned.range(metric) > 0.0 && (*moved == 0 || rows_since(moved) >= KNOWN_SHARE * horizon)
+            };
+            let known = self.moved.iter().enumerate().map(is_known).collect();
+            let next = self.present.successor(model, known);
+            self.former = std::mem::replace(&mut self.present, next);
         }
         self.generation += 1;
         self.refresh_at = self.rows + self.rows.clamp(1, self.params.refresh_rows);
@@ -220,7 +239,6 @@ impl Workload {
         if self.reservoir.len() < RESERVOIR_MIN * features {
             return;
         }
-        let metrics = self.metrics();
         let mut weights = vec![(1.0 - AGGREGATE_CHANCE) / metrics as f32; features];
         weights[metrics..].fill(AGGREGATE_CHANCE / AGGREGATES as f32);
         let params = ForestParams {
@@ -234,7 +252,7 @@ impl Workload {
     /// Metrics in a row.
     #[must_use]
     pub fn metrics(&self) -> usize {
-        self.residuals.len()
+        self.since.len()
     }
 
     /// Rows taken so far, without those skipped.
@@ -252,14 +270,14 @@ impl Workload {
     /// Residuals of the last row taken, one per metric; see [`Deviation::size`].
     #[must_use]
     pub fn residuals(&self) -> &[f32] {
-        &self.residuals
+        self.present.residuals()
     }
 
     /// The `count` metrics that were furthest off in the last row taken, furthest first.
     #[must_use]
     pub fn top(&self, count: usize) -> Vec<Deviation> {
         let mut all: Vec<Deviation> =
-            self.residuals.iter().enumerate().map(|(metric, &size)| Deviation { metric, size }).collect();
+            self.residuals().iter().enumerate().map(|(metric, &size)| Deviation { metric, size }).collect();
         all.sort_by(|a, b| b.size.abs().total_cmp(&a.size.abs()));
         all.truncate(count);
         all
@@ -272,11 +290,11 @@ impl Workload {
     pub fn forest_shares(&self) -> Option<Vec<f32>> {
         let forest = self.forest.as_ref()?;
         let mut shares = vec![0.0; self.features()];
-        forest.attribute(&Features::of(&self.residuals).codes[..self.features()], &mut shares);
+        forest.attribute(&Features::of(self.present.known_sizes()).codes[..self.features()], &mut shares);
         let joint: f32 = shares.drain(self.metrics()..).sum();
-        let squares: f32 = self.residuals.iter().map(|u| u * u).sum();
+        let squares: f32 = self.present.known_sizes().map(|u| u * u).sum();
         let equal = 1.0 / self.metrics() as f32;
-        for (share, u) in shares.iter_mut().zip(&self.residuals) {
+        for (share, u) in shares.iter_mut().zip(self.present.known_sizes()) {
             *share += joint * if squares > 0.0 { u * u / squares } else { equal };
         }
         Some(shares)
@@ -287,12 +305,13 @@ impl Workload {
     pub fn size_bytes(&self) -> usize {
         size_of::<Self>()
             + self.inputs.capacity() * size_of::<f64>()
-            + self.since.capacity() * size_of::<u64>()
+            + (self.since.capacity() + self.moved.capacity()) * size_of::<u64>()
             + self.learned.heap_bytes()
-            + self.model.heap_bytes()
+            + self.present.heap_bytes()
+            + self.former.heap_bytes()
             + self.forest.as_ref().map_or(0, |forest| forest.size_bytes() - size_of::<HullForest>())
             + self.reservoir.capacity()
-            + (self.residuals.capacity() + self.scratch.capacity()) * size_of::<f32>()
+            + self.scratch.capacity() * size_of::<f32>()
     }
 
     /// Moves the inputs on by one row; false if the row is to be skipped.
@@ -308,20 +327,17 @@ impl Workload {
         before.copy_from_slice(now);
         for (i, &value) in row.iter().enumerate().filter(|(_, value)| is_usable(**value)) {
             now[i] = value;
-            let is_first_move = self.learned.range(i) == 0.0 && value != self.learned.lo[i];
-            if is_first_move && !self.params.judge_still_metrics {
-                self.since[i] = self.rows;
+            if self.learned.range(i) == 0.0 && value != self.learned.lo[i] {
+                self.moved[i] = self.rows;
             }
             if before[i].is_nan() {
                 before[i] = value;
                 self.since[i] = self.rows;
-                if self.rows > 0 {
-                    self.model.silence(i);
-                }
                 for input in [i, metrics + i] {
                     self.learned.introduce(input, value);
-                    self.model.introduce(input, value);
                 }
+                self.present.introduce(i, value, self.rows > 0);
+                self.former.introduce(i, value, self.rows > 0);
             }
         }
         true
@@ -329,13 +345,15 @@ impl Workload {
 
     /// Scores the inputs and offers the row to the forest's reservoir.
     fn score(&mut self) -> WorkloadScore {
-        self.model.residuals(&self.inputs, &self.learned, &mut self.scratch, &mut self.residuals);
-        let Features { q, codes } = Features::of(&self.residuals);
+        let since_move = self.moved.iter().map(|moved| self.rows - moved);
+        let [present, former] = [&mut self.present, &mut self.former]
+            .map(|it| it.observe(&self.inputs, &self.learned, since_move.clone(), &mut self.scratch));
+        let norm = (0.5 * (present + former)).sqrt();
+        let Features { q, codes } = Features::of(self.present.known_sizes());
         let codes = &codes[..self.features()];
         let depth = self.forest.as_ref().map_or(1.0, |forest| f64::from(forest.relative_depth(codes)));
-        let shallow = 1.0 / (depth + DEPTH_FLOOR);
         let keep = 0.5_f64.powf(1.0 / self.params.hold_rows);
-        for (peak, score) in self.peaks.iter_mut().zip([q, shallow, q * shallow, q * shallow.sqrt()]) {
+        for (peak, score) in self.peaks.iter_mut().zip([norm, norm / (depth + DEPTH_FLOOR).sqrt()]) {
             *peak = score.max(keep * *peak + (1.0 - keep) * score);
         }
         self.unrest += (1.0 - 0.5_f64.powf(1.0 / UNREST_HALF_LIFE)) * ((q * q).min(UNREST_MAX) - self.unrest);
@@ -352,8 +370,8 @@ impl Workload {
                 }
             }
         }
-        let [norm, forest, both, both_half] = self.peaks;
-        WorkloadScore { q, depth, norm, forest, both, both_half }
+        let [norm, state] = self.peaks;
+        WorkloadScore { q, depth, norm, state }
     }
 
     /// Features of a row of the forest.
@@ -370,17 +388,17 @@ impl Workload {
         }
         let numbers_are_sound = self.unrest.is_finite()
             && self.peaks.iter().all(|peak| peak.is_finite())
-            && self.residuals.iter().all(|u| u.is_finite())
             && self.inputs.iter().all(|value| value.is_nan() || value.abs() <= VALUE_MAX);
         let reservoir_is_sound = self.reservoir.len() <= RESERVOIR_ROWS * features
             && self.reservoir.len().is_multiple_of(features)
             && self.offered <= self.rows;
         for (is_sound, part) in [
             (inputs == 2 * metrics && self.scratch.len() == inputs, "inputs"),
-            (self.since.len() == metrics && self.since.iter().all(|since| *since <= self.rows), "inputs"),
+            (self.moved.len() == metrics && self.since.len() == metrics, "inputs"),
+            (self.moved.iter().chain(&self.since).all(|row| *row <= self.rows), "inputs"),
             (numbers_are_sound, "scores"),
             (self.learned.are_sound(2 * metrics), "moments"),
-            (self.model.is_sound(metrics, 2 * metrics), "model"),
+            (self.present.is_sound(metrics, inputs) && self.former.is_sound(metrics, inputs), "model"),
             (self.forest.as_ref().is_none_or(|forest| forest.features() == features), "forest"),
             (reservoir_is_sound, "reservoir"),
             ([self.rows, self.refresh_at, self.generation].iter().all(|count| *count < 1 << 62), "rows"),

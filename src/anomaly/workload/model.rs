@@ -47,14 +47,14 @@ impl Model {
         self.centre[input] = value;
     }
 
-    /// Gives a metric a residual of 0 until the model is next refreshed.
+    /// Gives a metric a residual of 0.
     pub(super) fn silence(&mut self, metric: usize) {
         self.sharpness[metric] = 0.0;
     }
 
-    /// Takes over what has been learned. Leaves the model as it is if the matrix cannot be inverted.
-    pub(super) fn refresh(&mut self, learned: &Moments) {
-        let (metrics, inputs) = (self.sharpness.len(), self.centre.len());
+    /// The model of what has been learned; `None` if the matrix cannot be inverted.
+    pub(super) fn of(learned: &Moments, metrics: usize) -> Option<Self> {
+        let inputs = learned.mean.len();
         let scale: Vec<f64> = (0..inputs)
             .map(|i| {
                 let variance = f64::from(learned.covariance_row(i)[i]);
@@ -69,23 +69,25 @@ impl Model {
             precision[i * inputs + i] += RIDGE;
         }
         if !invert(&mut precision, inputs) {
-            return;
+            return None;
         }
+        let mut model = Self::new(metrics, inputs);
         for i in 0..metrics {
             let row = &precision[i * inputs..(i + 1) * inputs];
             let own = 1.0 / row[i];
             let mut squares = 0.0;
             for (j, &element) in row.iter().enumerate() {
                 let weight = element * own;
-                self.weights[j * metrics + i] = weight as f32;
+                model.weights[j * metrics + i] = weight as f32;
                 squares += weight * weight;
             }
             // a C aᵀ for a row a of the weights, as C = P⁻¹ - ridge I.
             let variance = (own - RIDGE * squares).max(0.0);
-            self.sharpness[i] = (1.0 / (variance + RESIDUAL_FLOOR * RESIDUAL_FLOOR).sqrt()) as f32;
+            model.sharpness[i] = (1.0 / (variance + RESIDUAL_FLOOR * RESIDUAL_FLOOR).sqrt()) as f32;
         }
-        self.centre.copy_from_slice(&learned.mean);
-        self.scale = scale;
+        model.centre.copy_from_slice(&learned.mean);
+        model.scale = scale;
+        Some(model)
     }
 
     /// Residuals of a row in usual sizes, compressed, with sign, into `residuals`. An input that is NaN counts as usual.

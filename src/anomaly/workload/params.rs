@@ -23,13 +23,6 @@ pub struct WorkloadParams {
     pub refresh_rows: u64,
     /// Rows a refresh is postponed at most, and never longer than half of the rows seen.
     pub wait_rows_max: u64,
-    /// Whether a metric that has stood still from the beginning is judged.
-    ///
-    /// If so, as in the reference, its first move scores as a fault until the next refresh, and so puts that off: a
-    /// limit raised once keeps the score high for thousands of rows. If not, it is treated as one that appears with its
-    /// first move. VUS-PR of the norm as one stream, with and without: SKAB 0.836 both, ASD 0.785 and 0.761, SMD
-    /// 0.727 and 0.723.
-    pub judge_still_metrics: bool,
 }
 
 impl Default for WorkloadParams {
@@ -42,7 +35,6 @@ impl Default for WorkloadParams {
             hold_rows: 10.0,
             refresh_rows: 2_500,
             wait_rows_max: 10_000,
-            judge_still_metrics: true,
         }
     }
 }

@@ -96,10 +96,6 @@ fn faults_stand_out_and_are_explained() {
     let mean =
         |usual: &[WorkloadScore], of: fn(&WorkloadScore) -> f64| usual.iter().map(of).sum::<f64>() / usual.len() as f64;
     for (t, row) in self::workload().iter().enumerate() {
-        // The reference, too, takes the one step of the last metric at row 1,000 for a fault until it is refreshed.
-        if t == BORDER {
-            workload.refresh_now();
-        }
         let Some(score) = workload.observe(row) else { continue };
         let culprit = match t {
             1500 => Some((0, -1.0)),
@@ -134,11 +130,12 @@ fn peaks_are_held_and_fall_by_half_in_ten_rows() {
         workload.observe(row);
     }
     let peak = workload.observe(&rows[2305]).unwrap();
-    assert_eq!(peak.norm, peak.q);
+    // Both generations see the fault, and a lone row has little part in the recent means.
+    assert!((0.9 * peak.q..1.2 * peak.q).contains(&peak.norm), "{peak:?}");
     let mut last = peak;
     for row in &rows[1000..1010] {
         last = workload.observe(row).unwrap();
-        assert!(last.norm >= last.q);
+        assert!(last.norm >= last.q / 2.0_f64.sqrt());
     }
     // Each row leaves 0.5^(1/10) of the peak, and adds the rest of its own score.
     assert!((0.5 * peak.norm..0.5 * peak.norm + 2.0).contains(&last.norm), "{} {}", peak.norm, last.norm);
@@ -179,7 +176,9 @@ fn damage_is_found_on_restoring() {
     check(|w| w.peaks[0] = f64::NAN, "scores");
     check(|w| w.learned = Moments::new(10), "moments");
     check(|w| w.learned.mean[1] = f64::NAN, "moments");
-    check(|w| w.model = Model::new(6, 10), "model");
+    check(|w| w.moved[2] = 301, "inputs");
+    check(|w| w.present = Generation::first(6, 10), "model");
+    check(|w| w.former = Generation::first(5, 12), "model");
     check(|w| w.forest = HullForest::fit(&[], &[1.0; 9], &ForestParams::default()).ok(), "forest");
     check(|w| w.reservoir.truncate(15), "reservoir");
     check(|w| w.offered = 301, "reservoir");
@@ -239,17 +238,57 @@ fn a_metric_that_appears_late_does_not_alarm() {
 }
 
 #[test]
-fn the_first_move_of_a_still_metric_counts_if_asked_to() {
-    for (judge_still_metrics, residual, norm) in [(true, 25.0..35.0, 10.0..15.0), (false, 0.0..0.1, 0.0..4.0)] {
-        let mut workload =
-            Workload::new(6, WorkloadParams { judge_still_metrics, ..WorkloadParams::default() }).unwrap();
-        let mut last = WorkloadScore::default();
-        for row in &self::workload()[..1031] {
-            last = workload.observe(row).unwrap_or_default();
-        }
-        assert!(residual.contains(&workload.residuals()[5].abs()), "{:?}", workload.residuals());
-        assert!(norm.contains(&last.norm), "{last:?}");
+fn the_first_move_of_a_still_metric_is_news_that_fades() {
+    let mut workload = detector();
+    let rows = self::workload();
+    for row in &rows[..1000] {
+        workload.observe(row);
     }
+    // The last metric makes its first step.
+    let step = workload.observe(&rows[1000]).unwrap();
+    let residual = workload.residuals()[5];
+    assert!((25.0..35.0).contains(&residual) && step.norm > 10.0 && step.q < 2.0, "{residual}, {step:?}");
+    for row in &rows[1001..=1020] {
+        workload.observe(row);
+    }
+    assert!((0.45 * residual..0.55 * residual).contains(&workload.residuals()[5]), "{:?}", workload.residuals());
+    let mut last = step;
+    for row in &rows[1021..=1180] {
+        last = workload.observe(row).unwrap();
+    }
+    assert!(last.norm < 1.1 * last.q && workload.residuals()[5].abs() < 0.1, "{last:?}, {:?}", workload.residuals());
+}
+
+#[test]
+fn a_fault_under_way_at_a_refresh_is_still_seen_by_the_model_before() {
+    let (mut workload, mut refreshed) = (detector(), detector());
+    let rows = self::workload();
+    for row in &rows[..1930] {
+        workload.observe(row);
+        refreshed.observe(row);
+    }
+    // In the middle of the second fault.
+    refreshed.refresh_now();
+    for row in &rows[1930..1959] {
+        workload.observe(row);
+        refreshed.observe(row);
+    }
+    let (kept, after) = (workload.observe(&rows[1959]).unwrap(), refreshed.observe(&rows[1959]).unwrap());
+    assert!(after.q < 0.9 * kept.q && after.norm > after.q, "{kept:?}, {after:?}");
+}
+
+#[test]
+fn a_lasting_shift_counts_twice_what_scatter_of_the_same_size_does() {
+    let mean_square = |sign: f64| {
+        let (learned, mut generation, mut scratch) = (Moments::new(2), Generation::first(1, 2), [0.0; 2]);
+        let mut last = 0.0;
+        for t in 0..600 {
+            last = generation.observe(&[sign.powi(t), 0.0], &learned, [0].into_iter(), &mut scratch);
+        }
+        last
+    };
+    let (scatter, shift) = (mean_square(-1.0), mean_square(1.0));
+    assert!((1.99..2.0).contains(&(shift / scatter)), "{scatter} {shift}");
 }
 
 #[test]
@@ -346,7 +385,7 @@ proptest! {
         let mut workload = Workload::new(metrics, WorkloadParams::default()).unwrap();
         for row in values.chunks_exact(metrics) {
             if let Some(score) = workload.observe(row) {
-                let scores = [score.q, score.depth, score.norm, score.forest, score.both, score.both_half];
+                let scores = [score.q, score.depth, score.norm, score.state];
                 prop_assert!(scores.iter().all(|score| score.is_finite() && *score >= 0.0), "{:?}", score);
             }
         }
