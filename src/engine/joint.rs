@@ -128,7 +128,7 @@ impl Tenant {
         let evidence = if warm { rarity } else { 0.0 };
         state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
         let (ratio, smooth) = (evidence / pace.workload_threshold, state.held / pace.workload_threshold);
-        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
+        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
         let transition =
             state.episode.observe(Evidence { at, is_event, ratio, score: smooth, may_raise }, pace.workload_threshold);

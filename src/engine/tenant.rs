@@ -68,6 +68,13 @@ pub(super) struct Context<'a> {
     pub(super) sink: &'a mut dyn FnMut(&Scored<'_>),
 }
 
+impl Context<'_> {
+    /// Whether a sample of this time tells of the present, about which findings may be raised.
+    pub(super) fn is_present(&self, at: TimestampMs) -> bool {
+        self.received.saturating_sub(at) <= self.options.late_ms
+    }
+}
+
 impl Tenant {
     pub(super) fn new(id: TenantId) -> Self {
         Self {
@@ -291,6 +298,7 @@ impl Tenant {
             score,
             may_raise: speaks
                 && far
+                && context.is_present(sample.at)
                 && detector.samples() > SETTLED
                 && !in_wake(sample.at)
                 && !in_wake(state.episode.since()),

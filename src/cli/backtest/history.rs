@@ -14,13 +14,15 @@ use super::{
     csv,
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
-    prometheus::{Client, QueryError},
     replay::{Heard, Replay},
     summary::Totals,
     time::stamp,
     tracks::Tracks,
 };
-use crate::signal::{Finding, FindingKind, Identity, Labels, METRIC_NAME, TimestampMs};
+use crate::{
+    prometheus::{Client, QueryError},
+    signal::{Finding, FindingKind, Identity, Labels, METRIC_NAME, TimestampMs},
+};
 
 /// Points that Prometheus gives of a series in one answer.
 const POINTS_MAX: i64 = 11_000;
