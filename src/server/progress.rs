@@ -20,12 +20,7 @@ impl Progress {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("backfill_samples", "Samples read in from the history", self.samples.clone());
         registry.register("backfill_series", "Series in the piece of history read last", self.series.clone());
-        registry.register_with_unit(
-            "backfill_done",
-            "Share of the history's time that is read in",
-            Unit::Ratios,
-            self.done.clone(),
-        );
+        registry.register("backfill_done_ratio", "Share of the history's time that is read in", self.done.clone());
         registry.register_with_unit(
             "backfill_remaining",
             "Time until the history is read in, as far as can be told",
