@@ -44,9 +44,12 @@ impl Progress {
         self.left_s.set(if done > 0.0 { elapsed.as_secs_f64() * (1.0 - done) / done } else { 0.0 });
     }
 
-    /// It is over, whether it came to its end or not.
-    pub(super) fn end(&self) {
+    /// It is over, with nothing missing or given up.
+    pub(super) fn end(&self, is_complete: bool) {
         self.left_s.set(0.0);
+        if is_complete {
+            self.done.set(1.0);
+        }
     }
 
     /// Samples read in.

@@ -94,6 +94,8 @@ fn start_prometheus(programs: &Path, dir: &Path, vigie: &str) -> (Process, Strin
     command.arg(format!("--config.file={}", file.display()));
     command.arg(format!("--storage.tsdb.path={}", dir.join("storage").display()));
     command.arg(format!("--web.listen-address={own}"));
+    // So few that metrics must be asked for in pieces.
+    command.arg("--query.max-samples=2000");
     let mut process = Process::start("prometheus", &mut command, dir);
     let base = format!("http://{own}");
     process.wait_until_answers(&format!("{base}/-/ready"));
@@ -157,7 +159,9 @@ fn history_is_read_in_and_nothing_is_said_about_it() {
     // All of it, as it was, and judged: the fault has its score, but none is told of it.
     let read = metric(&own, "vigie_backfill_samples_total");
     assert!(read >= (SCRAPES * 50) as f64, "{read} samples");
-    same_samples(&prometheus, &vigie, "{job=\"shop\"}[90m]", end);
+    for metric in METRICS {
+        same_samples(&prometheus, &vigie, &format!("{metric}{{job=\"shop\"}}[90m]"), end);
+    }
     let scored = query_at(&own, "count(vigie_anomaly_score{job=\"shop\"})", end);
     assert_eq!(scored[0].value(), 50.0, "every series has a score at once");
     let fault = "{job=\"shop\",metric=\"queue_length\",instance=\"c\"}[90m]";
@@ -175,6 +179,8 @@ fn history_is_read_in_and_nothing_is_said_about_it() {
     for fate in ["samples_failed", "samples_dropped"] {
         assert_eq!(sum(&prometheus, &format!("prometheus_remote_storage_{fate}_total")), 0.0, "{fate}");
     }
+
+    assert_eq!(metric(&own, "vigie_backfill_done_ratio"), 1.0);
 
     // What is known is not read in again.
     let mut vigie = Vigie::launch(vigie.stop(), &address, &config);

@@ -38,6 +38,8 @@ const SLICE_SAMPLES: usize = 2_000_000;
 const SLICE_FIRST_MS: i64 = 5 * 60_000;
 /// Shortest and longest slice in ms.
 const SLICE_MS: (i64, i64) = (30_000, 2 * 3_600_000);
+/// Shortest time in ms for which one metric is asked of a server that finds more too much.
+const PIECE_MS: i64 = 1_000;
 /// Requests that are made ready ahead of the one being written.
 const AHEAD: usize = 4;
 /// Time between two lines of progress in the log.
@@ -90,7 +92,7 @@ impl Backfill {
         let outcome = tokio::time::timeout(timeout.get(), self.read_in(app)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(anyhow!("it took longer than backfill.timeout ({timeout})")));
         let progress = app.telemetry().backfill();
-        progress.end();
+        progress.end(outcome.is_ok());
         let (samples, seconds) = (progress.samples(), began.elapsed().as_secs_f64());
         match outcome {
             Ok(()) => tracing::info!(samples, seconds, "the history is read in"),
@@ -169,7 +171,7 @@ impl Backfill {
                 while let Some((after, until)) = pieces.pop() {
                     match self.client.samples(&matchers, after, until).await {
                         Ok(found) => found.into_iter().for_each(|series| slice.add(series, &facts.external_labels)),
-                        Err(QueryError::TooMuch(_)) if until - after > SLICE_MS.0 => {
+                        Err(QueryError::TooMuch(_)) if until - after > PIECE_MS => {
                             let middle = after + (until - after) / 2;
                             pieces.extend([(after, middle), (middle, until)]);
                         }

@@ -1,5 +1,7 @@
 //! A piece of history: many series over a short time, put into the order in which they would have been sent.
 
+use std::collections::HashMap;
+
 use crate::{
     ingest::remote_write::{DecodeError, Encoder, Limits, Protocol, WriteRequest},
     prometheus::Samples,
@@ -15,6 +17,7 @@ const REQUEST_SPAN_MS: i64 = 60_000;
 #[derive(Debug, Default)]
 pub(super) struct Slice {
     labels: Vec<Labels>,
+    places: HashMap<Labels, u32>,
     samples: Vec<(TimestampMs, u32, f64)>,
 }
 
@@ -27,12 +30,18 @@ pub(super) struct Portion {
 }
 
 impl Slice {
-    /// Adds a series; where it lacks a label of `external`, it gets it, as in remote write.
+    /// Adds samples of a series; where it lacks a label of `external`, it gets it, as in remote write.
     pub(super) fn add(&mut self, (labels, samples): Samples, external: &[(String, String)]) {
+        if samples.is_empty() {
+            return;
+        }
         let missing = external.iter().filter(|(name, _)| labels.get(name).is_none());
         let labels = missing.fold(labels.clone(), |all, (name, value)| all.with(name, value));
-        let place = self.labels.len() as u32;
-        self.labels.push(labels);
+        let next = self.labels.len() as u32;
+        let place = *self.places.entry(labels.clone()).or_insert(next);
+        if place == next {
+            self.labels.push(labels);
+        }
         self.samples.extend(samples.into_iter().map(|(at, value)| (at, place, value)));
     }
 
@@ -82,8 +91,10 @@ mod tests {
         let external = [("instance", "x"), ("cluster", "north")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let mut slice = Slice::default();
         for (instance, offset) in [("a", 0), ("b", 7_000)] {
-            let samples = (0..20).map(|i| (offset + i * 15_000, i as f64)).collect();
-            slice.add((series(instance), samples), &external);
+            let samples: Vec<_> = (0..20).map(|i| (offset + i * 15_000, i as f64)).collect();
+            for piece in [&samples[10..], &samples[..10], &[]] {
+                slice.add((series(instance), piece.to_vec()), &external);
+            }
         }
         assert_eq!((slice.len(), slice.series()), (40, 2));
         let (mut times, mut requests) = (Vec::new(), 0);
