@@ -252,11 +252,6 @@ fn check(config: &Config) -> Vec<Problem> {
         (secs(query.timeout) > 0.0, "query.timeout", "must be more than 0s"),
         (query.max_samples > 0, "query.max_samples", "must be at least 1"),
         (query.max_concurrent > 0, "query.max_concurrent", "must be at least 1"),
-        (
-            backfill.prometheus.is_none() || cfg!(feature = "client"),
-            "backfill.prometheus",
-            "needs a vigie that was built with the feature `client`",
-        ),
         (is_url(&backfill.prometheus), "backfill.prometheus", "must be a URL such as http://127.0.0.1:9090"),
         (
             TenantId::parse(&backfill.tenant).is_ok(),

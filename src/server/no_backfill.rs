@@ -1,4 +1,6 @@
-//! Without outgoing HTTP nothing can be read in; who configures it is told so when the configuration is checked.
+//! Without outgoing HTTP nothing can be read in.
+
+use anyhow::ensure;
 
 use super::app::App;
 use crate::config;
@@ -8,7 +10,11 @@ use crate::config;
 pub(super) enum Backfill {}
 
 impl Backfill {
-    pub(super) fn new(_: &config::Backfill) -> anyhow::Result<Option<Self>> {
+    pub(super) fn new(config: &config::Backfill) -> anyhow::Result<Option<Self>> {
+        ensure!(
+            config.prometheus.is_none(),
+            "backfill.prometheus needs a vigie that was built with the feature `client`"
+        );
         Ok(None)
     }
 

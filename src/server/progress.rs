@@ -1,6 +1,6 @@
 //! How far the history is read in, for the page, readiness and `/metrics`.
 
-use std::{fmt, sync::atomic::AtomicU64, time::Duration};
+use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
@@ -38,7 +38,7 @@ impl Progress {
     }
 
     /// So many samples more are read in; `done` is the share of the time after them, which took `elapsed`.
-    pub(super) fn advance(&self, samples: u64, done: f64, elapsed: Duration) {
+    pub(super) fn advance(&self, samples: u64, done: f64, elapsed: std::time::Duration) {
         self.samples.inc_by(samples);
         self.done.set(done);
         self.left_s.set(if done > 0.0 { elapsed.as_secs_f64() * (1.0 - done) / done } else { 0.0 });

@@ -1,6 +1,8 @@
 //! The history of a real Prometheus is read in at the start: the series are known at once, what was odd in the past is
 //! no finding, nothing that is sent meanwhile is lost, and a restart reads only what is missing.
 
+#![cfg(feature = "client")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -126,7 +126,8 @@ impl Backfill {
         writer.declare().await?;
         let mut length = SLICE_FIRST_MS;
         loop {
-            let until = end().min(done + length);
+            let now = end();
+            let until = now.min(done + length);
             let Some(slice) = self.gather(&facts, done, until).await? else {
                 length = (until - done) / 2;
                 continue;
@@ -136,10 +137,13 @@ impl Backfill {
             length = (fitting as i64).min(2 * (until - done)).clamp(SLICE_MS.0, SLICE_MS.1);
             writer.write(slice, &end).await?;
             done = until;
-            // Meanwhile history has grown; the senders have what is left when it grows faster than it is read.
+            // Meanwhile history has grown. What is left in the end the senders have as well.
             let before = std::mem::replace(&mut missing, end() - done);
-            if missing < 2 * step || missing >= before {
+            if missing < 2 * step || (until == now && missing >= before) {
                 break;
+            }
+            if missing >= before {
+                bail!("history grows faster than it is read in; choose less of it, or raise max_samples_per_second");
             }
         }
         writer.warn_of_refused();
