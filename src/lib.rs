@@ -20,6 +20,9 @@ pub mod journal;
 
 pub mod promql;
 
+#[cfg(feature = "client")]
+mod prometheus;
+
 pub mod server;
 
 #[cfg(feature = "ui")]

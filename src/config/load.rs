@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{Config, reference};
+use crate::signal::TenantId;
 
 /// Settings given on the command line, which win over the file.
 #[derive(Clone, Debug, Default)]
@@ -203,14 +204,20 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// What types cannot say: values that are each well formed and still cannot work.
 fn check(config: &Config) -> Vec<Problem> {
-    let Config { shards, server, ingest, series, anomaly, query, .. } = config;
-    let url_is_good = server.external_url.as_deref().is_none_or(|url| {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        rest.is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
-    });
+    let Config { shards, server, ingest, series, anomaly, query, backfill, .. } = config;
+    let is_url = |url: &Option<String>| {
+        url.as_deref().is_none_or(|url| {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            rest.is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
+        })
+    };
     let secs = |period: super::Period| period.get().as_secs_f64();
     [
-        (url_is_good, "server.external_url", "must be an absolute URL such as https://vigie.example.com"),
+        (
+            is_url(&server.external_url),
+            "server.external_url",
+            "must be an absolute URL such as https://vigie.example.com",
+        ),
         (ingest.max_body.get() > 0, "ingest.max_body", "must be more than 0B"),
         (ingest.max_compressed_body.get() > 0, "ingest.max_compressed_body", "must be more than 0B"),
         (
@@ -240,6 +247,16 @@ fn check(config: &Config) -> Vec<Problem> {
         (secs(query.timeout) > 0.0, "query.timeout", "must be more than 0s"),
         (query.max_samples > 0, "query.max_samples", "must be at least 1"),
         (query.max_concurrent > 0, "query.max_concurrent", "must be at least 1"),
+        (is_url(&backfill.prometheus), "backfill.prometheus", "must be a URL such as http://127.0.0.1:9090"),
+        (
+            TenantId::parse(&backfill.tenant).is_ok(),
+            "backfill.tenant",
+            "must be 1 to 150 characters of A-Z a-z 0-9 ! - _ . * ' ( )",
+        ),
+        (!backfill.selectors.is_empty(), "backfill.selectors", "must hold at least one selector"),
+        (secs(backfill.history) > 0.0, "backfill.history", "must be more than 0s"),
+        (backfill.max_samples_per_second > 0, "backfill.max_samples_per_second", "must be at least 1"),
+        (secs(backfill.timeout) > 0.0, "backfill.timeout", "must be more than 0s"),
     ]
     .into_iter()
     .filter(|(good, _, _)| !good)

@@ -14,6 +14,6 @@ pub mod reference;
 mod units;
 
 pub use load::{ConfigError, Overrides, Problem, load, parse};
-pub use options::{Anomaly, Config, Ingest, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server};
+pub use options::{Anomaly, Backfill, Config, Ingest, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server};
 pub use section::{Key, Section};
 pub use units::{ByteSize, InvalidUnit, Period};

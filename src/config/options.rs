@@ -25,6 +25,8 @@ section! {
         anomaly: Anomaly = Anomaly::default(),
         /// Limits of the query API.
         query: Query = Query::default(),
+        /// What is read in at the start.
+        backfill: Backfill = Backfill::default(),
         /// What vigie says on standard error.
         log: Log = Log::default(),
     }
@@ -104,6 +106,29 @@ section! {
         timeout: Period = Period::from_secs(120),
         /// Queries evaluated at once; more wait for their turn.
         max_concurrent: usize = 20,
+    }
+}
+
+section! {
+    /// What is read in at the start, so that vigie knows the series before it is sent the first sample of them. Nothing
+    /// is raised about the past. Meanwhile remote write is answered 503: senders wait, repeat, and lose nothing.
+    pub struct Backfill {
+        /// URL of the Prometheus, or of what answers like one, that has the history: the one that writes to vigie, whose
+        /// external labels are added as it does. After a restart only what is missing is read. Without it nothing is.
+        prometheus: Option<String> = None,
+        /// Bearer token to send along, best as a reference: `${PROMETHEUS_TOKEN}`. A user and a password go into the URL.
+        bearer_token: Option<String> = None,
+        /// Tenant that the history is of, as senders name it in `X-Scope-OrgID`.
+        tenant: String = "default".to_owned(),
+        /// Selectors of the series. They should be those that are written to vigie.
+        selectors: Vec<String> = vec![r#"{__name__!=""}"#.to_owned()],
+        /// How far back.
+        history: Period = Period::from_secs(86_400),
+        /// Samples read in per second at most. Less is easier on Prometheus and on this machine.
+        max_samples_per_second: u32 = 100_000,
+        /// Time after which vigie goes on with what it has. Senders must be able to wait that long: Prometheus keeps about
+        /// two hours of samples for them.
+        timeout: Period = Period::from_secs(3_600),
     }
 }
 

@@ -150,7 +150,7 @@ impl Tenant {
         let family = format!("workload {:016x}", group.0);
         let circumstances = self.outlook.circumstances(&family, workload.key, sustained, is_young);
         let weight = circumstances.weigh(sustained);
-        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since());
+        let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
         let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };
         let is_known = may_raise && weight > 0.0 && self.lessons.covers(group, &shape);
         let standing = Standing { score: smooth, ratio: weight / self.outlook.bar, may_raise, is_known };

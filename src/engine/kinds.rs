@@ -116,7 +116,7 @@ impl Tenant {
         let is_admitted = if is_shape { !policy.exclude } else { policy.admits(tale.seen, tale.expected) };
         // What the samples already tell of is not told a second time.
         let is_told = is_shape && self.findings.get_mut(Subject::Series(slot)).is_some();
-        if !state.speaks || !is_admitted || is_told || workload.state.wake.holds(at) {
+        if !state.speaks || !is_admitted || is_told || self.lags || workload.state.wake.holds(at) {
             return;
         }
         let labels = resolve(&self.interner, &series.labels);
@@ -185,7 +185,7 @@ impl Tenant {
                 continue;
             }
             let policy = self.policies.number(options, labels);
-            if self.policies.get(policy).exclude || self.plans.touch(labels, news.now) {
+            if self.lags || self.policies.get(policy).exclude || self.plans.touch(labels, news.now) {
                 continue;
             }
             let scope = (FindingScope::Group, Kind::Absence);

@@ -13,6 +13,8 @@ pub struct Options {
     pub window_ms: i64,
     /// How far ahead of the receiver's clock a sample may be, in ms (Prometheus: 10 min).
     pub ahead_ms: i64,
+    /// Nothing is raised about a sample that is older by the receiver's clock, in ms: it tells of the past.
+    pub late_ms: i64,
     /// Time without samples after which a series counts as vanished, in ms.
     pub vanish_ms: i64,
     /// Most series of one tenant, over all shards.
@@ -39,6 +41,7 @@ impl Default for Options {
             shards: 1,
             window_ms: 2 * 3_600_000,
             ahead_ms: 600_000,
+            late_ms: 600_000,
             vanish_ms: 300_000,
             series_per_tenant: 1_000_000,
             false_alarms_per_week: 2.0,

@@ -83,6 +83,7 @@ impl Shard {
             let Some(entry) = request.series().get(place) else { continue };
             write_series(tenant, request, entry, &mut context, &mut report);
         }
+        tenant.lags = !context.is_present(tenant.newest);
         tenant.sweep(&context);
         self.paces = paces;
         report

@@ -65,6 +65,8 @@ pub(super) struct Tenant {
     pub(super) lessons: Lessons,
     pub(super) plans: Plans,
     pub(super) policies: Policies,
+    /// Whether the newest samples are about the past: nothing is raised then.
+    pub(super) lags: bool,
     /// Series that may be told of, as of the last sweep.
     pub(super) judged: usize,
     /// Newest event time seen.
@@ -79,6 +81,13 @@ pub(super) struct Context<'a> {
     /// The receiver's clock.
     pub(super) received: TimestampMs,
     pub(super) sink: &'a mut dyn FnMut(&Scored<'_>),
+}
+
+impl Context<'_> {
+    /// Whether a sample of this time tells of the present, about which findings may be raised.
+    pub(super) fn is_present(&self, at: TimestampMs) -> bool {
+        self.received.saturating_sub(at) <= self.options.late_ms
+    }
 }
 
 impl Tenant {
@@ -101,6 +110,7 @@ impl Tenant {
             lessons: Lessons::default(),
             plans: Plans::default(),
             policies: Policies::default(),
+            lags: false,
             judged: 0,
             newest: TimestampMs::MIN,
             swept_at: TimestampMs::MIN,
@@ -382,7 +392,11 @@ impl Tenant {
         let weight = circumstances.weigh(sustained);
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());
-        let speaks = state.speaks && is_settled && detector.samples() > SETTLED && !wake.holds(sample.at);
+        let speaks = state.speaks
+            && is_settled
+            && detector.samples() > SETTLED
+            && !wake.holds(sample.at)
+            && context.is_present(sample.at);
         let mut standing = Standing {
             score,
             ratio: weight / self.outlook.bar,

@@ -42,18 +42,20 @@ fn at(i: i64) -> TimestampMs {
 struct Run {
     engine: Engine,
     tenant: TenantId,
+    /// How old samples are when they arrive, in ms.
+    age: i64,
     scores: Vec<(String, TimestampMs, u32, u32)>,
 }
 
 impl Run {
     fn new(options: Options) -> Self {
-        Self { engine: Engine::new(options), tenant: TenantId::default(), scores: Vec::new() }
+        Self { engine: Engine::new(options), tenant: TenantId::default(), age: 0, scores: Vec::new() }
     }
 
     fn write(&mut self, i: i64, samples: &[(&Labels, f64)]) -> WriteReport {
         let scores = &mut self.scores;
         let request = request(at(i), samples);
-        self.engine.write(&self.tenant, &request, at(i), &mut |scored| {
+        self.engine.write(&self.tenant, &request, at(i) + self.age, &mut |scored| {
             let (name, at, state, event) = match scored {
                 Scored::Series { name, sample, state, event, .. } => {
                     (name.labels().to_string(), sample.at, f64::from(*state), f64::from(*event))
@@ -247,9 +249,8 @@ fn a_declared_counter_is_scored_as_a_rate_whatever_its_name() {
     assert_eq!(run.engine.metadata(&run.tenant)["work_done"].help, "Work.");
 }
 
-#[test]
-fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
-    let mut run = Run::new(Options::default());
+/// Five metrics of a pod that move together until two of them turn round.
+fn pod(run: &mut Run) {
     let names: Vec<Labels> = ["a", "b", "c", "d", "e"].iter().map(|m| labels(m, "pod")).collect();
     for i in 0..3_000_i64 {
         let common = 10.0 * (i as f64 / 40.0).sin();
@@ -263,6 +264,28 @@ fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
             .collect();
         run.write(i, &rows);
     }
+}
+
+#[test]
+fn the_past_is_scored_and_nothing_is_raised_about_it() {
+    for story in [|run: &mut Run| hosts(run, 0..1_600), pod] {
+        let of_age = |age| {
+            let mut run = Run { age, ..Run::new(Options::default()) };
+            story(&mut run);
+            run
+        };
+        let (now, late, past) = (of_age(0), of_age(600_000), of_age(600_001));
+        assert!(!now.findings().is_empty() && now.findings().len() == late.findings().len());
+        assert!(past.findings().is_empty(), "{:#?}", past.findings());
+        let states = |run: &Run| run.scores.iter().map(|(_, at, state, _)| (*at, *state)).collect::<Vec<_>>();
+        assert_eq!(states(&now), states(&past));
+    }
+}
+
+#[test]
+fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
+    let mut run = Run::new(Options::default());
+    pod(&mut run);
     let findings = run.findings();
     let joint = findings.iter().find(|f| f.scope == FindingScope::Workload).expect("found");
     assert!(joint.since >= at(2_500), "{}", joint.sentence);

@@ -16,13 +16,15 @@ pub(super) async fn healthy() -> &'static str {
     "vigie is healthy.\n"
 }
 
-/// Requests are served. Answers 503 while state is restored and while stopping.
-pub(super) async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match app.phase() {
-        Phase::Serving => (StatusCode::OK, "vigie is ready.\n"),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "vigie is starting and restores its state.\n"),
-        Phase::Stopping | Phase::Over => (StatusCode::SERVICE_UNAVAILABLE, "vigie is stopping.\n"),
-    }
+/// Requests are served. Answers 503 while state is restored, while history is read in, and while stopping.
+pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
+    let text = match app.phase() {
+        Phase::Serving => return (StatusCode::OK, "vigie is ready.\n".into()),
+        Phase::Starting => "vigie is starting and restores its state.\n".into(),
+        Phase::Backfilling => format!("vigie reads in history: {}.\n", app.telemetry().backfill()),
+        Phase::Stopping | Phase::Over => "vigie is stopping.\n".into(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 /// vigie's own metrics. While the engine cannot be asked, those of the process alone.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{arrivals::Arrivals, clock::Clock, telemetry::Telemetry};
+use super::{arrivals::Arrivals, clock::Clock, progress::Progress, telemetry::Telemetry};
 use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
@@ -20,6 +20,8 @@ use crate::{
 pub enum Phase {
     /// State is being restored.
     Starting,
+    /// History is being read in: all requests are served but remote write, whose samples would be newer.
+    Backfilling,
     /// Requests are served.
     Serving,
     /// What was accepted is being finished.
@@ -34,6 +36,9 @@ pub enum NotReady {
     /// State is being restored.
     #[error("vigie is starting and restores its state")]
     Starting,
+    /// History is being read in; concerns remote write only.
+    #[error("vigie reads in history first and takes samples when that is done")]
+    Backfilling,
     /// The daemon is on its way out.
     #[error("vigie is stopping")]
     Stopping,
@@ -52,7 +57,7 @@ impl NotReady {
         match self {
             // Queues hold less than a second of work.
             Self::Busy => 1,
-            Self::Starting | Self::Stopping | Self::Fault => 5,
+            Self::Starting | Self::Backfilling | Self::Stopping | Self::Fault => 5,
         }
     }
 }
@@ -103,9 +108,16 @@ impl App {
         }))
     }
 
-    /// Brings in the engine: from here on requests are served.
+    /// Brings in the engine: from here on requests are served; remote write only after [`App::backfilled`] where
+    /// a backfill is configured.
     pub fn open(&self, engine: Fleet) {
         *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = Some(engine);
+        let has_backfill = self.0.config.backfill.prometheus.is_some();
+        self.0.phase.send_replace(if has_backfill { Phase::Backfilling } else { Phase::Serving });
+    }
+
+    /// Tells that the history is read in, or given up.
+    pub fn backfilled(&self) {
         self.0.phase.send_replace(Phase::Serving);
     }
 
@@ -134,16 +146,23 @@ impl App {
         let engine = self.0.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
         engine.ok_or(match self.phase() {
             Phase::Starting => NotReady::Starting,
-            Phase::Serving | Phase::Stopping | Phase::Over => NotReady::Stopping,
+            Phase::Backfilling | Phase::Serving | Phase::Stopping | Phase::Over => NotReady::Stopping,
         })
     }
 
-    /// Whether the engine is there, for requests that need it later: a handle held meanwhile would hold up the stop.
+    /// Whether samples are taken, for requests that need the engine later: a handle held meanwhile would hold up the stop.
     ///
     /// # Errors
-    /// It is not there yet or is being stopped.
-    pub fn check_ready(&self) -> Result<(), NotReady> {
-        self.engine().map(|_| ())
+    /// The engine is not there yet, reads in history, or is being stopped.
+    pub fn check_writable(&self) -> Result<(), NotReady> {
+        self.engine()?;
+        if self.phase() == Phase::Backfilling { Err(NotReady::Backfilling) } else { Ok(()) }
+    }
+
+    /// How far the history is read in, while that is being done.
+    #[must_use]
+    pub fn backfilling(&self) -> Option<&Progress> {
+        (self.phase() == Phase::Backfilling).then(|| self.0.telemetry.backfill())
     }
 
     /// Asks the engine a question that blocks, away from the threads that serve connections.

@@ -1,6 +1,7 @@
 //! The life of the daemon: bind, restore, serve, and on the way out drain and save.
 
 use std::{
+    convert::Infallible,
     future::{Future, IntoFuture},
     io,
     net::SocketAddr,
@@ -10,6 +11,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 use super::{
     app::App,
+    backfill::Backfill,
     clock::{Clock, rfc3339},
     router::router,
 };
@@ -37,6 +39,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// What is to be read in at the start cannot be.
+    #[error("{0:#}")]
+    Backfill(anyhow::Error),
 }
 
 /// Why the daemon ended otherwise than it was told to.
@@ -64,14 +69,16 @@ pub enum StopError {
 pub struct Daemon {
     listener: TcpListener,
     app: App,
+    backfill: Option<Backfill>,
 }
 
 impl Daemon {
     /// Takes the address, before any work is done that would be in vain without it.
     ///
     /// # Errors
-    /// [`StartError`] when the address cannot be had.
+    /// [`StartError`] when the address cannot be had, or the configured backfill cannot work.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let backfill = Backfill::new(&config.backfill).map_err(StartError::Backfill)?;
         let address = config.server.listen;
         let error = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
@@ -79,7 +86,7 @@ impl Daemon {
         };
         let listener = TcpListener::bind(address).await.map_err(error)?;
         let bound = listener.local_addr().map_err(error)?;
-        Ok(Self { listener, app: App::new(config, bound, Clock::system()) })
+        Ok(Self { listener, app: App::new(config, bound, Clock::system()), backfill })
     }
 
     /// The URL under which people reach it.
@@ -101,7 +108,7 @@ impl Daemon {
     /// # Errors
     /// [`StopError`] when state could not be restored or saved.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
-        let Self { listener, app } = self;
+        let Self { listener, app, backfill } = self;
         let (close, closed) = oneshot::channel::<()>();
         let mut connections = tokio::spawn(
             axum::serve(listener, router(app.clone()))
@@ -113,11 +120,10 @@ impl Daemon {
         );
         let (engine, threads) = open(&app).await?;
         app.open(engine);
-        tracing::info!(url = app.url(), data_dir = %app.config().data_dir.display(), "vigie is ready");
-
         tokio::select! {
             () = stop => {}
             _ = &mut connections => return Err(StopError::Fault("the HTTP server")),
+            never = serve(&app, backfill) => match never {},
         }
         app.close();
         drop(close);
@@ -130,6 +136,16 @@ impl Daemon {
         app.abandon();
         save(&app, threads).await
     }
+}
+
+/// Reads in what is to be read in; from then on it is the handlers' turn.
+async fn serve(app: &App, backfill: Option<Backfill>) -> Infallible {
+    if let Some(backfill) = backfill {
+        backfill.run(app).await;
+        app.backfilled();
+    }
+    tracing::info!(url = app.url(), data_dir = %app.config().data_dir.display(), "vigie is ready");
+    std::future::pending().await
 }
 
 /// Restores the state, if there is one, and starts the engine.

@@ -7,10 +7,16 @@
 mod admin;
 mod app;
 mod arrivals;
+#[cfg(feature = "client")]
+mod backfill;
+#[cfg(not(feature = "client"))]
+#[path = "no_backfill.rs"]
+mod backfill;
 mod clock;
 mod engine_metrics;
 mod findings;
 mod lifecycle;
+mod progress;
 mod prometheus;
 mod router;
 mod telemetry;
@@ -20,6 +26,7 @@ mod write;
 pub use app::{App, NotReady, Phase};
 pub use clock::{Clock, rfc3339};
 pub use lifecycle::{Daemon, StartError, StopError, signal};
+pub use progress::Progress;
 pub use router::router;
 pub use telemetry::Telemetry;
 #[cfg(feature = "ui")]

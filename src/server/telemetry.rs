@@ -23,7 +23,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{app::App, engine_metrics};
+use super::{app::App, engine_metrics, progress::Progress};
 use crate::{
     engine::{ShardStats, WriteReport},
     fleet::Queues,
@@ -65,6 +65,7 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
+    backfill: Progress,
 }
 
 impl Telemetry {
@@ -80,6 +81,7 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
+            backfill: Progress::default(),
         };
         let registry = &mut all.registry;
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -106,6 +108,7 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        all.backfill.register(registry);
         all
     }
 
@@ -124,6 +127,11 @@ impl Telemetry {
         for (refusal, count) in &report.refused {
             self.rejected.get_or_create(&Reason { reason: refusal.as_str() }).inc_by(*count);
         }
+    }
+
+    /// How far the history is read in.
+    pub(super) fn backfill(&self) -> &Progress {
+        &self.backfill
     }
 
     /// The page of all metrics, in the OpenMetrics text format; without the engine's when it cannot be asked.

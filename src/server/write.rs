@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | all written | 204 | goes on |
 //! | some or all of it cannot be taken | 400, 413 or 415 | drops the batch and counts it |
-//! | vigie is starting, stopping or at a limit | 503 with `Retry-After` | waits and sends the same again |
+//! | vigie is starting, reads in history, is stopping or at a limit | 503 with `Retry-After` | waits and sends the same again |
 //!
 //! Overload is 503 and not 429, because Prometheus drops a batch on 429 unless `retry_on_http_429` is set, and by
 //! default it is not. Sending a request again is safe: samples that were taken before are taken for what they are.
@@ -57,7 +57,7 @@ pub(super) async fn write(State(app): State<App>, request: Request) -> Response 
 }
 
 async fn receive(app: &App, request: Request) -> Result<WriteReport, Refused> {
-    app.check_ready()?;
+    app.check_writable()?;
     let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Refused::new(StatusCode::BAD_REQUEST, e))?;
     let protocol = protocol(request.headers())?;
     let _turn = app.writes().try_acquire().map_err(|_| NotReady::Busy)?;

@@ -45,6 +45,7 @@ pub(super) async fn show(State(app): State<App>, Tenant(tenant): Tenant, RawQuer
     };
     let now = app.now();
     let content = html! {
+        @if let Some(progress) = app.backfilling() { p.quiet { "Reading in history: " (progress) "." } }
         (ingest(&overview, app.samples_per_second(&tenant), now))
         @if overview.series == 0 { (begin(&app.url(), &tenant)) } @else { (findings(&overview, now)) }
     };

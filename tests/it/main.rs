@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something it takes for granted fails")]
 
+mod backfill;
 mod bad_input;
 mod determinism;
 mod prometheus;

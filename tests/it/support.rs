@@ -131,14 +131,26 @@ impl Vigie {
 
     /// Starts with the data folder of an earlier run.
     pub(crate) fn start_in(data: TempDir) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
-        let mut command = Command::new(binary());
-        command.args(["serve", "--listen", &address, "--data-dir"]).arg(data.path().join("data"));
-        let process = Process::start("vigie", &mut command, data.path());
-        let base = format!("http://{address}");
-        let mut vigie = Self { process, base, data };
-        vigie.process.wait_until_answers(&vigie.url("/-/ready"));
+        let mut vigie = Self::launch(data, &format!("127.0.0.1:{}", free_port()), "");
+        vigie.wait_until_ready();
         vigie
+    }
+
+    /// Starts at an address with a configuration file, without waiting for anything but an answer.
+    pub(crate) fn launch(data: TempDir, address: &str, config: &str) -> Self {
+        let file = data.path().join("vigie.yaml");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", address, "--data-dir"]).arg(data.path().join("data"));
+        let process = Process::start("vigie", command.arg("--config").arg(&file), data.path());
+        let mut vigie = Self { process, base: format!("http://{address}"), data };
+        vigie.process.wait_until_answers(&vigie.url("/-/healthy"));
+        vigie
+    }
+
+    /// Waits until it serves everything.
+    pub(crate) fn wait_until_ready(&mut self) {
+        self.process.wait_until_answers(&format!("{}/-/ready", self.base));
     }
 
     /// Returns the address of a path, or of the whole server for the empty path.

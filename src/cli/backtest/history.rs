@@ -17,13 +17,15 @@ use super::{
     evaluation::{Alarm, Assigned, Judge, Parts},
     item::{Item, Items, draw, marks, telling},
     progress::Progress,
-    prometheus::{Client, QueryError},
     replay::{Heard, Replay},
     summary::Totals,
     time::stamp,
     tracks::Tracks,
 };
-use crate::signal::{Finding, FindingScope, Identity, Labels, METRIC_NAME, TimestampMs};
+use crate::{
+    prometheus::{Client, QueryError},
+    signal::{Finding, FindingScope, Identity, Labels, METRIC_NAME, TimestampMs},
+};
 
 /// Points that Prometheus gives of a series in one answer.
 const POINTS_MAX: i64 = 11_000;

@@ -13,7 +13,6 @@ mod history;
 mod item;
 mod order;
 mod progress;
-mod prometheus;
 mod replay;
 mod report;
 mod summary;
@@ -39,11 +38,10 @@ use self::{
     history::History,
     item::Item,
     progress::Progress,
-    prometheus::Client,
     summary::Totals,
     time::{parse_duration, parse_moment},
 };
-use crate::signal::TimestampMs;
+use crate::{prometheus::Client, signal::TimestampMs};
 
 /// Where the bearer token is looked for when no file is named.
 const TOKEN_VARIABLE: &str = "VIGIE_PROMETHEUS_TOKEN";
@@ -175,7 +173,7 @@ fn replay_history(args: &Args, url: &str, judge: Option<&Judge>) -> anyhow::Resu
         bail!("--to is not after --from");
     }
     let history = History { queries: &args.query, from, to, step: args.step.unwrap_or(15_000), judge };
-    let client = Client::new(url, bearer_token(args)?.as_deref(), &args.header)?;
+    let client = Client::new(url, bearer_token(args)?.as_deref(), &args.header).context("--prometheus")?;
     let progress = Progress::new(history.points(), args.quiet);
     let result = history.run(&client, &args.out, &progress);
     progress.finish();
