@@ -49,8 +49,8 @@ pub struct Circumstances {
     pub others: f32,
     /// See `others`.
     pub usual_others: f32,
-    /// Whether the series has not been seen for a whole day.
-    pub is_young: bool,
+    /// How new the subject is: 1 until it has shown a whole day, falling to 0 over the second.
+    pub youth: f32,
 }
 
 impl Circumstances {
@@ -63,6 +63,12 @@ impl Circumstances {
         (1.5 * doublings).clamp(0.0, Self::SUPPORT_MAX)
     }
 
+    /// [`Circumstances::youth`] of what has been seen for so long, in ms.
+    #[must_use]
+    pub fn youth_at(age_ms: i64) -> f32 {
+        (2.0 - age_ms as f32 / 86_400_000.0).clamp(0.0, 1.0)
+    }
+
     /// Whether nothing else supports the evidence.
     #[must_use]
     pub fn is_alone(&self) -> bool {
@@ -70,7 +76,7 @@ impl Circumstances {
     }
 
     /// Evidence, weighed: more where other workloads are disturbed as well, less where the metric often does this, and
-    /// less for a series that has not shown a whole day.
+    /// less for what has not shown a whole day, in which everything comes for the first time.
     ///
     /// (Measured on the demo's shop: docs/accuracy.md.)
     #[must_use]
@@ -79,8 +85,7 @@ impl Circumstances {
             return 0.0;
         }
         let habit = 3.0 * (1.0 + self.familiar).log10();
-        let youth = if self.is_young { 2.0 } else { 0.0 };
-        (evidence + self.support() - habit - youth).max(0.0)
+        (evidence + self.support() - habit - 2.0 * self.youth).max(0.0)
     }
 }
 
@@ -236,7 +241,7 @@ mod tests {
         assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
         assert_eq!(among(3.0, 3.0).weigh(10.0), 10.0, "as usual");
         assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 7.0);
-        assert_eq!(Circumstances { is_young: true, ..plain }.weigh(10.0), 8.0);
+        assert_eq!(Circumstances { youth: 1.0, ..plain }.weigh(10.0), 8.0);
         assert_eq!(forest_weight(0.5), 1.0);
     }
 

@@ -89,6 +89,9 @@ section! {
         false_alarms_per_week: f64 = 2.0,
         /// Least deviation from the expected value that is worth a finding, as a share of the expected value: 0.1 is 10 %.
         min_relative_deviation: f64 = 0.1,
+        /// Samples that come later than this after their time are learnt and scored but raise nothing: a finding about the
+        /// past helps nobody.
+        late_after: Period = Period::from_secs(600),
         /// Resolved findings kept per tenant and shard; the oldest are forgotten first.
         findings_kept: usize = 1_000,
     }

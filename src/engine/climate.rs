@@ -386,14 +386,14 @@ impl Outlook {
         family: &str,
         workload: WorkloadKey,
         evidence: f32,
-        is_young: bool,
+        youth: f32,
     ) -> Circumstances {
         let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
         Circumstances {
             familiar: self.families.get(family).map_or(0.0, |known| known.alike(evidence)),
             others: others as f32,
             usual_others: self.usual,
-            is_young,
+            youth,
         }
     }
 
@@ -486,7 +486,7 @@ mod tests {
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);
-        let alone = outlook.circumstances("m", WorkloadKey(1), 10.0, false);
+        let alone = outlook.circumstances("m", WorkloadKey(1), 10.0, 0.0);
         assert_eq!((alone.others, alone.familiar), (2.0, 0.0));
         outlook.hear(&News { now: HOUR + 2 * RECENT_MS, ..News::default() });
         assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());

@@ -11,11 +11,11 @@ use super::{
     lessons::Shape,
     pace::Pace,
     state::Workload,
-    tenant::{Context, DAY_MS, Tenant},
+    tenant::{Context, Tenant},
 };
 use crate::{
     anomaly::{
-        self, RELEASE, Standing, TailPrior, Transition,
+        self, Circumstances, RELEASE, Standing, TailPrior, Transition,
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
@@ -43,6 +43,8 @@ const GONE: u32 = u32::MAX;
 
 /// Evidence of a series that a workload at its threshold is held equal to.
 const SERIES_LIKE: f32 = 16.0;
+/// What the tail of a workload's score can vouch for on that scale.
+const SERIES_LIKE_MAX: f32 = 18.0;
 
 /// What lessons about a workload go by: the labels that name it without its instance.
 fn group_of(workload: &Workload) -> GroupKey {
@@ -145,10 +147,10 @@ impl Tenant {
         let was_disturbed = state.episode.is_disturbed();
         // On the scale of a series' evidence, so that one bar keeps both within the budget.
         let scale = SERIES_LIKE / pace.workload_threshold;
-        let sustained = state.episode.observe(at, evidence * scale, is_event);
-        let is_young = i64::from(state.rows) * i64::from(pace.cadence.step_ms()) < DAY_MS;
+        let sustained = state.episode.observe(at, (evidence * scale).min(SERIES_LIKE_MAX), is_event);
+        let youth = Circumstances::youth_at(i64::from(state.rows) * i64::from(pace.cadence.step_ms()));
         let family = format!("workload {:016x}", group.0);
-        let circumstances = self.outlook.circumstances(&family, workload.key, sustained, is_young);
+        let circumstances = self.outlook.circumstances(&family, workload.key, sustained, youth);
         let weight = circumstances.weigh(sustained);
         let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
         let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };

@@ -50,6 +50,8 @@ pub(super) struct SeriesState {
     pub(super) held: f32,
     /// Highest weight that was given to the disturbance going on.
     pub(super) weight: f32,
+    /// Whether it began with what its siblings knew.
+    pub(super) is_heir: bool,
     /// Whether others were told of that disturbance, and whether something supported it.
     pub(super) stirred: bool,
     pub(super) supported: bool,
@@ -98,6 +100,7 @@ impl SeriesState {
             level: f64::NAN,
             held: 0.0,
             weight: 0.0,
+            is_heir: false,
             stirred: false,
             supported: false,
             paused: false,

@@ -15,7 +15,7 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
+    anomaly::{self, Circumstances, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
@@ -25,8 +25,6 @@ use crate::{
 
 /// A gap is longer than this many intervals.
 const GAP_STEPS: i64 = 3;
-/// Before a series was seen for so long it has not shown a whole day, in ms.
-pub(super) const DAY_MS: i64 = 86_400_000;
 /// While a finding is so young, in ms, what else moves is still looked at.
 const FRESH_MS: i64 = 600_000;
 /// Values beyond are not scored: their squares would leave the range of f64.
@@ -170,6 +168,7 @@ impl Tenant {
         let state = &mut series.state;
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         let Some(last) = state.last else { return };
+        state.is_heir = true;
         *own = Box::new(heirloom.detector.heir(own.level(), last.at));
     }
 
@@ -387,8 +386,8 @@ impl Tenant {
         let was_disturbed = state.episode.is_disturbed();
         let sustained = state.episode.observe(sample.at, judged.evidence, is_event);
         let metric = self.interner.text(series.metric);
-        let is_young = sample.at - state.born < DAY_MS;
-        let circumstances = self.outlook.circumstances(metric, workload, sustained, is_young);
+        let youth = Circumstances::youth_at(sample.at - state.born) * if state.is_heir { 0.5 } else { 1.0 };
+        let circumstances = self.outlook.circumstances(metric, workload, sustained, youth);
         let weight = circumstances.weigh(sustained);
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());

@@ -189,6 +189,7 @@ fn options(app: &App) -> Options {
         series_per_tenant: config.series.max_per_tenant,
         false_alarms_per_week: config.anomaly.false_alarms_per_week,
         min_relative_deviation: config.anomaly.min_relative_deviation,
+        late_ms: config.anomaly.late_after.as_millis(),
         findings_kept: config.anomaly.findings_kept,
         names: app.answer_names(),
         seed: config.seed,

@@ -37,7 +37,7 @@ use self::{
 };
 use super::logging;
 use crate::{
-    config::{self, Config, LogLevel, Overrides},
+    config::{self, Config, LogLevel, Overrides, Period},
     server::{self, Clock, StartError},
     signal::TimestampMs,
 };
@@ -61,6 +61,9 @@ pub(super) struct Args {
     /// Simulated days; the faults come after the second
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(3..=60))]
     days: u16,
+    /// Findings that are nothing, per week, that are acceptable: see `anomaly.false_alarms_per_week`
+    #[arg(long, value_name = "N", default_value_t = Config::default().anomaly.false_alarms_per_week, value_parser = budget)]
+    budget: f64,
     /// Address and port to listen on [default: 127.0.0.1:9797, another port if that is taken]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -80,6 +83,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let overrides = Overrides { listen: args.listen, data_dir: Some(directory.path.clone()) };
     let mut config = config::load(None, &overrides)?;
     config.log.level = LogLevel::Warn;
+    config.anomaly.false_alarms_per_week = args.budget;
+    // The shop's history is told as if it were the present.
+    config.anomaly.late_after = Period::from_secs(u64::from(args.days + 1) * 86_400);
     logging::init(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -187,6 +193,11 @@ async fn live_on(mut scraper: Scraper, daemon: &Daemon, clock: &Clock, seed: u64
         let scrape = scraper.scrape();
         daemon.write(&scrape, &mut Sent::default()).await?;
     }
+}
+
+fn budget(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
+    number.ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 /// Where the daemon keeps its state: given and kept, or temporary and removed at the end.
