@@ -138,6 +138,8 @@ fn company(story: &SeriesStory<'_>) -> String {
         None => String::new(),
         Some(Siblings { count: 1, alike: 0 }) => "; its sibling did not".to_owned(),
         Some(Siblings { count: 1, .. }) => "; its sibling did the same".to_owned(),
+        Some(Siblings { count: 2, alike: 0 }) => "; neither of its siblings did".to_owned(),
+        Some(Siblings { count: 2, alike: 2 }) => "; both its siblings did the same".to_owned(),
         Some(Siblings { count, alike: 0 }) => format!("; none of its {count} siblings did"),
         Some(Siblings { count, alike }) if alike == count => format!("; all of its {count} siblings did the same"),
         Some(Siblings { count, alike }) => format!("; {alike} of its {count} siblings did the same"),

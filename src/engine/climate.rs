@@ -52,7 +52,7 @@ const SIMILAR: f32 = 2.0;
 /// Weight above which the tail of findings is recorded.
 const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
-const BAR: std::ops::RangeInclusive<f64> = 13.0..=18.5;
+const BAR: std::ops::RangeInclusive<f64> = 9.0..=18.5;
 
 /// How weights are distributed before a tenant has shown its own: findings above [`BASE`] per series and week, how fast
 /// they get rarer with weight, and how many series-weeks and findings this counts for.
@@ -462,13 +462,13 @@ mod tests {
     #[test]
     fn the_bar_follows_the_budget_and_what_is_seen() {
         let quiet = Climate::default();
-        assert!(quiet.bar_for(2_000, 0.5) > quiet.bar_for(2_000, 2.0));
-        assert!(quiet.bar_for(20_000, 2.0) > quiet.bar_for(2_000, 2.0));
+        assert!(quiet.bar_for(500, 0.5) > quiet.bar_for(500, 2.0));
+        assert!(quiet.bar_for(900, 2.0) > quiet.bar_for(500, 2.0));
         let mut noisy = Climate::default();
         let mut calm = Climate::default();
         for hour in 1..24 * 14 {
             let tidings =
-                |over| vec![Tidings { newest: hour * HOUR, series: 2_000, stirs: vec![], over, ..Tidings::default() }];
+                |over| vec![Tidings { newest: hour * HOUR, series: 500, stirs: vec![], over, ..Tidings::default() }];
             noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
             calm.absorb(tidings(vec![]), 2.0);
         }

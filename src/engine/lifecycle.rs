@@ -7,7 +7,7 @@ use super::{
     tenant::{Context, Tenant},
 };
 use crate::{
-    anomaly::{Detector, SETTLED},
+    anomaly::{Detector, WARM},
     ingest::remote_write::NativeHistogram,
     series::resolve,
     signal::{Identity, Labels, METRIC_NAME, MetricKind, Sample, TimestampMs, stale_nan},
@@ -107,8 +107,8 @@ impl Tenant {
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
             } else if !series.state.closed && series.state.speaks {
-                let settled = |detector: &Detector| detector.samples() > SETTLED && detector.varies();
-                self.judged += usize::from(series.state.detector.as_deref().is_some_and(settled));
+                let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
+                self.judged += usize::from(series.state.detector.as_deref().is_some_and(counts));
             }
         }
         self.plans.forget(self.newest);

@@ -100,7 +100,12 @@ fn a_fault_is_found_said_in_words_and_resolved() {
     assert_eq!(cpu.since, at(1_500));
     assert!(cpu.raised_at <= at(1_503), "raised {} samples late", (cpu.raised_at - at(1_500)) / STEP);
     assert!(cpu.seen > 400.0 && cpu.upper < 100.0 && cpu.score > 1.0);
-    assert!(cpu.sentence.starts_with("cpu{instance=\"host-1\",job=\"shop\"} is at 4"), "{}", cpu.sentence);
+    assert!(
+        cpu.sentence.starts_with("cpu{instance=\"host-1\",job=\"shop\"} ")
+            && cpu.sentence.contains("neither of its siblings did"),
+        "{}",
+        cpu.sentence
+    );
     assert!(findings.iter().all(|f| f.labels.get("instance") == Some("host-1")), "{findings:#?}");
 
     hosts(&mut run, 1_510..2_400);
