@@ -11,6 +11,8 @@ mod clock;
 mod engine_metrics;
 mod findings;
 mod lifecycle;
+mod maintenance;
+mod posted;
 mod prometheus;
 mod router;
 mod telemetry;
@@ -23,7 +25,12 @@ pub use lifecycle::{Daemon, StartError, StopError, signal};
 pub use router::router;
 pub use telemetry::Telemetry;
 #[cfg(feature = "ui")]
-pub(crate) use tenant::Tenant;
+pub(crate) use {
+    maintenance::{Asked, WindowView, all_windows, cancel, plan},
+    posted::Posted,
+    prometheus::ApiError,
+    tenant::Tenant,
+};
 
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,16 @@ use serde::Serialize;
 
 use super::{encode::Success, error::ApiError, parameters::Parameters};
 use crate::{
-    server::{app::App, clock::rfc3339, tenant::Tenant},
+    server::{app::App, clock::rfc3339, findings::slug, tenant::Tenant},
     signal::{Finding, FindingScope, FindingStatus, Labels, METRIC_NAME},
 };
 
 /// For each kind of finding the name of its alert, and a query with which the same can be asked of vigie.
-const RULES: [(FindingScope, &str, &str); 2] = [
+const RULES: [(FindingScope, &str, &str); 3] = [
     (FindingScope::Series, "VigieAnomaly", "vigie_anomalous == 1"),
     (FindingScope::Workload, "VigieWorkloadAnomaly", "vigie_workload_anomalous == 1"),
+    // There is no series of what is not there.
+    (FindingScope::Group, "VigieAbsence", "vector(0) == 1"),
 ];
 
 /// Unusual is not yet broken: whether it pages somebody is for the alert's routing to say.
@@ -160,6 +162,9 @@ fn alert(finding: &Finding, name: &str) -> Alert {
     // An alert has no metric name: as in Prometheus, what was judged is told by a label of its own.
     let metric = finding.labels.metric();
     let labels = finding.labels.with(METRIC_NAME, "").with("metric", metric);
+    // A label `kind` is common; the source's own gives way as it does in a scrape.
+    let own_kind = finding.labels.get("kind").unwrap_or_default();
+    let labels = labels.with("exported_kind", own_kind).with("kind", &slug(finding.kind));
     Alert {
         labels: labels.with("alertname", name).with("severity", SEVERITY),
         annotations: Labels::from_pairs([("summary", finding.sentence.as_str()), ("finding", finding.id.as_str())]),
@@ -191,7 +196,7 @@ mod tests {
             tenant: crate::signal::TenantId::default(),
             scope: FindingScope::Series,
             kind: crate::signal::Kind::LevelShift,
-            labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop")]),
+            labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop"), ("kind", "fifo")]),
             status: FindingStatus::Firing,
             since: 1_795_228_984_000,
             raised_at: 1_795_228_999_000,
@@ -211,12 +216,15 @@ mod tests {
             model: 0,
             sentence: "queue_length is 80".into(),
         };
-        let [(series, name, _), (workload, other, _)] = RULES;
+        let [(series, name, _), (workload, other, _), (group, absence, _)] = RULES;
         let alerts = firing(std::slice::from_ref(&finding), series, name);
         assert_eq!(
             serde_json::to_value(&alerts).unwrap(),
             serde_json::json!([{
-                "labels": {"alertname": "VigieAnomaly", "job": "shop", "metric": "queue_length", "severity": "warning"},
+                "labels": {
+                    "alertname": "VigieAnomaly", "exported_kind": "fifo", "job": "shop", "kind": "level-shift",
+                    "metric": "queue_length", "severity": "warning",
+                },
                 "annotations": {"finding": "7", "summary": "queue_length is 80"},
                 "state": "firing",
                 "activeAt": "2026-11-21T02:43:04Z",
@@ -224,8 +232,13 @@ mod tests {
             }])
         );
         assert!(firing(std::slice::from_ref(&finding), workload, other).is_empty());
+        finding.scope = FindingScope::Group;
+        assert_eq!(
+            firing(std::slice::from_ref(&finding), group, absence)[0].labels.get("alertname"),
+            Some("VigieAbsence")
+        );
         finding.status = FindingStatus::Resolved;
-        assert!(firing(&[finding], series, name).is_empty());
+        assert!(firing(&[finding], group, absence).is_empty());
     }
 
     #[test]
