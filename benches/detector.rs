@@ -69,7 +69,7 @@ fn observe(c: &mut Criterion) {
         let values: Vec<f64> = (0..3 * DAY).map(|i| make(i, &mut noise)).collect();
         let mut learnt = Detector::new(values[0]);
         for (i, value) in values[..2 * DAY].iter().enumerate() {
-            learnt.observe(&cadence, START + i as i64 * STEP, *value, |_| 1.0);
+            learnt.observe(&cadence, START + i as i64 * STEP, *value, |_| 1.0, &mut None);
         }
         let mut detectors = vec![learnt; DETECTORS];
         let mut turn = 0;
@@ -78,7 +78,7 @@ fn observe(c: &mut Criterion) {
                 let sample = 2 * DAY + turn / DETECTORS;
                 let at = START + sample as i64 * STEP;
                 let value = black_box(values[2 * DAY + sample % DAY]);
-                let judged = detectors[turn % DETECTORS].observe(&cadence, at, value, |_| 1.0);
+                let judged = detectors[turn % DETECTORS].observe(&cadence, at, value, |_| 1.0, &mut None);
                 turn += 1;
                 judged
             });
@@ -136,7 +136,7 @@ fn memory(_: &mut Criterion) {
                 if i == 0 {
                     **detector = Detector::new(value);
                 }
-                detector.observe(&cadence, START + i as i64 * 60_000, value, |_| 1.0);
+                detector.observe(&cadence, START + i as i64 * 60_000, value, |_| 1.0, &mut None);
             }
         }
     }

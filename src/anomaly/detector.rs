@@ -47,6 +47,8 @@ const WARM_RANGE: u32 = 50;
 pub const WARM: u32 = 100;
 /// Samples before a finding may be raised about a series: cold series stay quiet.
 pub const SETTLED: u32 = 300;
+/// Evidence from which a sample may be the first of an incident.
+const REMARKABLE: f32 = 5.0;
 /// Samples that inherited knowledge counts for.
 const INHERITED: u32 = 400;
 /// Residuals and differences are limited to this many deviations.
@@ -191,13 +193,15 @@ impl Detector {
     }
 
     /// Judges a finite value, then learns it. `weigh` gives the factor of the forest for the row of rarities; it is
-    /// asked only when there is evidence to weigh, with most series one sample in ten or fewer.
+    /// asked only when there is evidence to weigh, with most series one sample in ten or fewer. Where the evidence is
+    /// remarkable, `spare` receives the detector as it is before it learns the value, unless one is there already.
     pub fn observe(
         &mut self,
         cadence: &Cadence,
         at: TimestampMs,
         value: f64,
         weigh: impl FnOnce(&[f32; FEATURES]) -> f32,
+        spare: &mut Option<Box<Self>>,
     ) -> Judgement {
         let unit = self.follow_scale();
         let expected = f64::from(self.profile.enter(Cadence::part_of_day(at), self.unit));
@@ -218,6 +222,9 @@ impl Detector {
         self.hold_state(capped(RESIDUAL) + capped(DIFFERENCE) + capped(WINDOW));
         let half_width = if self.n < WARM { f64::NAN } else { f64::from(self.band) * unit.residual };
 
+        if evidence >= REMARKABLE && spare.is_none() {
+            *spare = Some(Box::new(self.clone()));
+        }
         self.learn(cadence, &unit, &now);
         let expected = self.base + expected;
         Judgement { rarity, evidence, event, state: self.state, expected, half_width, z, level_unit: unit.level }
@@ -354,7 +361,7 @@ mod tests {
         for line in REFERENCE.lines().skip(2) {
             let row: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
             let detector = detector.get_or_insert_with(|| Detector::new(row[1]));
-            let got = detector.observe(&cadence, row[0] as i64 * 1_000, row[1], |_| 1.0);
+            let got = detector.observe(&cadence, row[0] as i64 * 1_000, row[1], |_| 1.0, &mut None);
             worst_event = worst_event.max((f64::from(got.event) - row[2]).abs() / (1.0 + row[2]));
             worst_state = worst_state.max((f64::from(got.state) - row[3]).abs() / (1.0 + row[3]));
             events += usize::from(row[2] > 0.0);
@@ -374,7 +381,7 @@ mod tests {
                 x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 noise += (x >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
             }
-            let got = detector.observe(&cadence, i * 60_000, noise, |_| 1.0);
+            let got = detector.observe(&cadence, i * 60_000, noise, |_| 1.0, &mut None);
             if i > 5_000 {
                 judged += 1;
                 left += i32::from((noise - got.expected).abs() > got.half_width);
@@ -390,7 +397,7 @@ mod tests {
         let mut detector = Detector::new(7.0);
         for i in 0..5_000 {
             let value = if i < i64::from(WARM) && i % 9 == 0 { 700.0 } else { 7.0 };
-            let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0);
+            let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0, &mut None);
             assert_eq!(got.event, 0.0, "sample {i}");
         }
     }
@@ -416,8 +423,8 @@ mod tests {
         for i in 0..30_000_i64 {
             let value = 1e6 * noise(&mut seed);
             let first = if i == 0 { 0.0 } else { 1e12 };
-            let a = plain.observe(&cadence, i * 300_000, value, |_| 1.0);
-            let b = far.observe(&cadence, i * 300_000, first + value, |_| 1.0);
+            let a = plain.observe(&cadence, i * 300_000, value, |_| 1.0, &mut None);
+            let b = far.observe(&cadence, i * 300_000, first + value, |_| 1.0, &mut None);
             if i > 25_000 {
                 assert!((a.z - b.z).abs() < 0.02, "sample {i}: {} {}", a.z, b.z);
                 assert!((a.level_unit / b.level_unit - 1.0).abs() < 0.01, "{} {}", a.level_unit, b.level_unit);
@@ -431,10 +438,10 @@ mod tests {
         let (mut detector, mut seed) = (Detector::new(0.3), 2);
         for i in 0..20_000 {
             let value = 1e7 * (i % 5_000) as f64 * (0.1 * noise(&mut seed)).max(0.0);
-            detector.observe(&cadence, i * 15_000, value, |_| 1.0);
+            detector.observe(&cadence, i * 15_000, value, |_| 1.0, &mut None);
             assert!(detector.lowest() >= 0.0);
         }
-        detector.observe(&cadence, 0, -1.0, |_| 1.0);
+        detector.observe(&cadence, 0, -1.0, |_| 1.0, &mut None);
         assert!(detector.lowest() <= -0.99);
     }
 
@@ -444,7 +451,7 @@ mod tests {
         let mut detector = Detector::new(-1e150);
         for i in 0..3_000_i64 {
             let value = if i < 1_000 { 1e150 * (i % 3 - 1) as f64 } else { (i % 7) as f64 };
-            let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0);
+            let got = detector.observe(&cadence, i * 15_000, value, |_| 1.0, &mut None);
             assert!(got.evidence.is_finite() && got.event.is_finite() && got.state.is_finite() && got.z.is_finite());
             assert!(got.expected.is_finite() && got.level_unit.is_finite() && !got.half_width.is_infinite());
         }
@@ -461,8 +468,8 @@ mod tests {
         let cadence = Cadence::of(15_000);
         let (mut rich_one, mut constant, mut seed) = (Detector::new(1e4), Detector::new(7.0), 3);
         for i in 0..30_000 {
-            rich_one.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0);
-            constant.observe(&cadence, i * 15_000, 7.0, |_| 1.0);
+            rich_one.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0, &mut None);
+            constant.observe(&cadence, i * 15_000, 7.0, |_| 1.0, &mut None);
         }
         assert_eq!(size_of::<Detector>(), 208);
         assert_eq!(rich_one.heap_bytes(), 192);
@@ -474,13 +481,14 @@ mod tests {
         let cadence = Cadence::of(15_000);
         let (mut detector, mut seed) = (Detector::new(1e4), 4);
         for i in 0..8_000 {
-            detector.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0);
+            detector.observe(&cadence, i * 15_000, rich(i, &mut seed), |_| 1.0, &mut None);
         }
         let bytes = postcard::to_stdvec(&detector).unwrap();
         let mut restored: Detector = postcard::from_bytes(&bytes).unwrap();
         for i in 8_000..12_000 {
             let value = rich(i, &mut seed);
-            let [a, b] = [&mut detector, &mut restored].map(|d| d.observe(&cadence, i * 15_000, value, |_| 1.0));
+            let [a, b] =
+                [&mut detector, &mut restored].map(|d| d.observe(&cadence, i * 15_000, value, |_| 1.0, &mut None));
             assert_eq!(format!("{a:?}"), format!("{b:?}"));
         }
         let mut broken = 0;
@@ -491,7 +499,7 @@ mod tests {
                 let Ok(mut detector) = postcard::from_bytes::<Detector>(&bytes) else { continue };
                 broken += 1;
                 for i in 0..40 {
-                    detector.observe(&cadence, i * 200_000, rich(i, &mut seed), |_| 1.0);
+                    detector.observe(&cadence, i * 200_000, rich(i, &mut seed), |_| 1.0, &mut None);
                 }
             }
         }

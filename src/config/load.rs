@@ -5,12 +5,13 @@
 //! mistakes at once.
 
 use std::{
+    borrow::Cow,
     fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use super::{Config, reference};
+use super::{Config, policy, reference};
 use crate::signal::TenantId;
 
 /// Settings given on the command line, which win over the file.
@@ -56,8 +57,8 @@ pub enum ConfigError {
 /// A value that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, e.g. `query.timeout`.
-    pub key: &'static str,
+    /// Where, e.g. `query.timeout` or `anomaly.rules[2].match`.
+    pub key: Cow<'static, str>,
     /// What is wrong and what would do.
     pub message: String,
 }
@@ -67,6 +68,8 @@ impl Problem {
         problems.iter().map(Self::to_string).collect::<Vec<_>>().join("; ")
     }
 }
+
+impl std::error::Error for Problem {}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,7 +263,8 @@ fn check(config: &Config) -> Vec<Problem> {
     ]
     .into_iter()
     .filter(|(good, _, _)| !good)
-    .map(|(_, key, message)| Problem { key, message: message.into() })
+    .map(|(_, key, message)| Problem { key: key.into(), message: message.into() })
+    .chain(policy::check(config))
     .collect()
 }
 

@@ -10,10 +10,13 @@ mod section;
 
 mod load;
 mod options;
+mod policy;
 pub mod reference;
 mod units;
 
 pub use load::{ConfigError, Overrides, Problem, load, parse};
 pub use options::{Anomaly, Backfill, Config, Ingest, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server};
+pub(crate) use policy::{Fault, WINDOWS_MAX, moment};
+pub use policy::{RuleEntry, Window};
 pub use section::{Key, Section};
 pub use units::{ByteSize, InvalidUnit, Period};

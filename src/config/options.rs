@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, Period};
+use super::{ByteSize, Period, RuleEntry, Window};
 
 section! {
     /// Everything that can be set.
@@ -15,6 +15,12 @@ section! {
         seed: u64 = 1,
         /// Threads that own and score series; 0 takes one for each core. Findings do not depend on it.
         shards: usize = 0,
+        /// Planned work, for every tenant, e.g. `{match: '{job="db"}', from: 2026-11-21T02:00:00Z, until:
+        /// 2026-11-21T04:00:00Z, every: 7d, comment: backup}`: inside, nothing is raised about the series that `match` selects
+        /// and nothing is learnt from them. Times are RFC 3339. `every`, the time between the beginnings of repetitions, counts
+        /// in fixed steps from `from` and knows no daylight saving; without it the window comes once. `comment` may be left
+        /// out. Windows for one tenant, and those that cannot wait for a restart, are planned on the page or by the API.
+        maintenance: Vec<Window> = Vec::new(),
         /// Where vigie listens.
         server: Server = Server::default(),
         /// What is accepted from senders.
@@ -94,6 +100,12 @@ section! {
         late_after: Period = Period::from_secs(600),
         /// Resolved findings kept per tenant and shard; the oldest are forgotten first.
         findings_kept: usize = 1_000,
+        /// Which deviations of which series are worth a finding, e.g. `{match: '{job="batch"}', direction: above,
+        /// min_relative: 0.5}`. `match` is a selector as in PromQL. `exclude: true` raises nothing about the series;
+        /// `direction` (`both`, `above`, `below`) says which side of what is expected counts; `min_absolute` is the least
+        /// deviation in the series' unit (for a counter, of its rate per second), `min_relative` the least as a share of what is
+        /// expected. Of several rules for a series each sets what it names, and the last wins. Series are scored all the same.
+        rules: Vec<RuleEntry> = Vec::new(),
     }
 }
 

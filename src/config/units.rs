@@ -45,6 +45,12 @@ impl Period {
         Self(Duration::from_secs(secs))
     }
 
+    /// A period of so many milliseconds; none when negative.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(Duration::from_millis(if millis < 0 { 0 } else { millis as u64 }))
+    }
+
     /// The period.
     #[must_use]
     pub const fn get(self) -> Duration {

@@ -24,9 +24,9 @@ pub(super) enum Subject {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Case {
     pub(super) finding: Finding,
-    /// The detector of the series as it was when the finding was raised: a confirmed incident is not learnt.
+    /// The detector of the series as it was before the incident: one that is confirmed is not learnt.
     pub(super) before: Option<Box<Detector>>,
-    /// Whether the peak was above what was expected, and the largest distance on that side.
+    /// Whether it began above what was expected, and the largest distance on that side.
     pub(super) above: bool,
     pub(super) reach: f64,
     /// When its kind was last determined, event time; 0 before.
@@ -40,9 +40,11 @@ impl Case {
 
     /// Takes note of a value `distance` from what was expected.
     pub(super) fn stretch(&mut self, distance: f64) {
-        if distance.abs() > self.reach {
-            self.reach = distance.abs();
+        if self.reach == 0.0 {
             self.above = distance > 0.0;
+        }
+        if (distance > 0.0) == self.above {
+            self.reach = self.reach.max(distance.abs());
         }
     }
 }

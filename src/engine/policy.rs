@@ -217,7 +217,7 @@ impl Tenant {
         let cadence = crate::anomaly::Cadence::of(state.step.interval());
         detector.interrupt();
         for observed in state.observed(end, TimestampMs::MAX) {
-            detector.observe(&cadence, observed.at, observed.value, |_| 1.0);
+            detector.observe(&cadence, observed.at, observed.value, |_| 1.0, &mut None);
         }
         state.detector = Some(detector);
     }

@@ -181,8 +181,10 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant, options: &Options) {
     for shard in shards.iter_mut() {
         let tenant = shard.tenant_mut(&saved.id);
         tenant.metadata.extend(saved.metadata.iter().map(|(name, metadata)| (name.clone(), metadata.clone())));
-        // Plans are kept here too and cover the series that were just put back.
-        saved.plans.iter().for_each(|work| tenant.plan(work.clone()));
+        // Plans are kept here too and cover the series that were just put back. Those of the configuration are there already,
+        // as it is now.
+        let own = saved.plans.iter().filter(|work| !work.id.starts_with(Maintenance::CONFIGURED));
+        own.for_each(|work| tenant.plan(work.clone()));
         tenant.lessons.merge(saved.lessons.clone());
         let tidings = std::mem::take(&mut tenant.outlook.tidings);
         if saved.newest >= tenant.newest {

@@ -40,6 +40,8 @@ pub(super) struct SeriesState {
     pub(super) speaks: bool,
     pub(super) step: StepEstimate,
     pub(super) detector: Option<Box<Detector>>,
+    /// The detector as it was before the disturbance that goes on, if that is remarkable.
+    pub(super) spare: Option<Box<Detector>>,
     pub(super) window: Window,
     pub(super) episode: Episode,
     /// What shows over hours and days; only for series that vary.
@@ -50,6 +52,8 @@ pub(super) struct SeriesState {
     pub(super) held: f32,
     /// Highest weight that was given to the disturbance going on.
     pub(super) weight: f32,
+    /// Whether the disturbance that goes on began above what was expected.
+    pub(super) above: bool,
     /// Whether it began with what its siblings knew.
     pub(super) is_heir: bool,
     /// Whether others were told of that disturbance, and whether something supported it.
@@ -94,12 +98,14 @@ impl SeriesState {
             speaks: !metric.ends_with("_bucket"),
             step: StepEstimate::default(),
             detector: None,
+            spare: None,
             window: Window::default(),
             episode: Episode::default(),
             slow: None,
             level: f64::NAN,
             held: 0.0,
             weight: 0.0,
+            above: false,
             is_heir: false,
             stirred: false,
             supported: false,

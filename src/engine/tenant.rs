@@ -15,7 +15,9 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    anomaly::{self, Circumstances, Detector, EVENT, Judgement, RELEASE, SETTLED, Standing, Transition, WARM},
+    anomaly::{
+        self, Circumstances, Detector, EVENT, FEATURES, Judgement, RELEASE, SETTLED, Standing, Transition, WARM,
+    },
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{
         Companions, Finding, FindingScope, FindingStatus, GroupKey, Identity, Kind, Labels, METRIC_NAME, MetricKind,
@@ -369,9 +371,9 @@ impl Tenant {
         let state = &mut series.state;
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
-        let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
-            forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)))
-        });
+        let weigh =
+            |rarity: &[f32; FEATURES]| forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)));
+        let judged = detector.observe(&pace.cadence, sample.at, value, weigh, &mut state.spare);
         if judged.evidence > 0.0 {
             let reservoir = self.reservoirs.entry(series.metric).or_default();
             reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
@@ -404,9 +406,14 @@ impl Tenant {
                 && self.policies.get(series.policy).admits(value, judged.expected),
             is_known: false,
         };
-        if weight > 0.0 && standing.may_raise {
-            let (distance, began) = (value - judged.expected, state.episode.since());
-            let shape = Shape { above: distance > 0.0, reach: distance.abs(), began, now: sample.at };
+        let distance = value - judged.expected;
+        if !was_disturbed {
+            state.above = distance > 0.0;
+        }
+        if state.episode.is_disturbed() && standing.may_raise {
+            // The way back from where it went is not the other way.
+            let reach = if (distance > 0.0) == state.above { distance.abs() } else { 0.0 };
+            let shape = Shape { above: state.above, reach, began: state.episode.since(), now: sample.at };
             standing.is_known = self.lessons.covers(subject_group(series.group, series.key), &shape);
         }
         let transition = state.episode.decide(standing);
@@ -423,6 +430,9 @@ impl Tenant {
                     labels: resolve(&self.interner, &series.labels),
                 });
             }
+        }
+        if !state.episode.is_disturbed() {
+            state.spare = None;
         }
         if was_disturbed && !state.episode.is_disturbed() {
             let (weight, supported) = (std::mem::take(&mut state.weight), std::mem::take(&mut state.supported));
@@ -463,17 +473,17 @@ impl Tenant {
         transition: Transition,
         options: &Options,
     ) {
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
         let subject = Subject::Series(slot);
         match transition {
             Transition::Resolved => self.resolve_series(slot, at, options.findings_kept),
             Transition::Raised => {
+                let before = series.state.spare.take();
                 let labels = resolve(&self.interner, &series.labels);
-                let since = series.state.episode.since();
-                let scope = (FindingScope::Series, Kind::Spike);
-                let finding = self.blank_finding(scope, labels, series.key.0 as u64, since, at);
-                let finding = Finding { is_rate: series.state.meaning.is_counter(), ..finding };
-                let before = series.state.detector.clone();
+                let (since, key) = (series.state.episode.since(), series.key.0 as u64);
+                let is_rate = series.state.meaning.is_counter();
+                let finding = self.blank_finding((FindingScope::Series, Kind::Spike), labels, key, since, at);
+                let finding = Finding { is_rate, ..finding };
                 self.findings.raise(subject, Case::new(finding, before));
             }
             Transition::None => {}

@@ -39,6 +39,8 @@ fn at(i: i64) -> TimestampMs {
     START + i * STEP
 }
 
+mod people;
+
 struct Run {
     engine: Engine,
     tenant: TenantId,
@@ -50,6 +52,29 @@ struct Run {
 impl Run {
     fn new(options: Options) -> Self {
         Self { engine: Engine::new(options), tenant: TenantId::default(), age: 0, scores: Vec::new() }
+    }
+
+    fn write_at(&mut self, at: TimestampMs, samples: &[(&Labels, f64)]) {
+        let report = self.engine.write(&self.tenant, &request(at, samples), at, &mut |_| {});
+        assert_eq!(report.rejected(), 0, "{report:?}");
+    }
+
+    /// Newest answer of the only series with this name up to `at`.
+    fn value(&self, name: &str, at: TimestampMs) -> Option<f64> {
+        let series = self.engine.select(&self.tenant, &[Matcher::equal("__name__", name)], at - 300_000, at);
+        series.first().and_then(|(_, samples)| samples.last()).map(|sample| sample.value)
+    }
+
+    /// Score of a series at `at`.
+    fn score(&self, labels: &Labels, at: TimestampMs) -> Option<f64> {
+        let named = |name: &str| Matcher::equal(name, labels.get(name).unwrap_or_default());
+        let matchers = [
+            Matcher::equal("__name__", "vigie_anomaly_score"),
+            Matcher::equal("metric", labels.metric()),
+            named("instance"),
+        ];
+        let series = self.engine.select(&self.tenant, &matchers, at - 1, at);
+        series.first().and_then(|(_, samples)| samples.last()).map(|sample| sample.value)
     }
 
     fn write(&mut self, i: i64, samples: &[(&Labels, f64)]) -> WriteReport {

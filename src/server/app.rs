@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use tokio::sync::{Semaphore, watch};
@@ -88,6 +88,7 @@ struct Shared {
     arrivals: Arrivals,
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    planning: Mutex<()>,
 }
 
 impl App {
@@ -103,6 +104,7 @@ impl App {
             arrivals: Arrivals::default(),
             writes: Arc::new(Semaphore::new(config.ingest.max_concurrent_requests)),
             queries: Arc::new(Semaphore::new(config.query.max_concurrent)),
+            planning: Mutex::default(),
             clock,
             config,
         }))
@@ -240,6 +242,11 @@ impl App {
             ScoreNames::Vigie => AnswerNames::VIGIE,
             ScoreNames::Vmanomaly => AnswerNames::VMANOMALY,
         }
+    }
+
+    /// Held while planned work is counted and added to, so that two requests do not fill the same last place. Blocks.
+    pub(super) fn planning(&self) -> MutexGuard<'_, ()> {
+        self.0.planning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Turns for remote write requests.

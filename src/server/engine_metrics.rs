@@ -47,6 +47,9 @@ pub(super) fn registry(stats: &[ShardStats], queues: &Queues) -> Registry {
     registry.register_with_unit("memory", "Memory of the engine by part, about", Unit::Bytes, memory.clone());
     registry.register("queue_length", "Requests or parts of requests that wait for a thread", waiting.clone());
     registry.register("queue_capacity", "How many may wait before senders are told to", room.clone());
+    let bar = Gauge::<f64, AtomicU64>::default();
+    bar.set(stats.iter().flat_map(|shard| shard.bars.values()).copied().fold(0.0, f32::max).into());
+    registry.register("finding_bar", "Weight from which a finding is raised; the highest of all tenants", bar);
     let named = |shard| Queue { queue: format!("shard-{shard}") };
     let of_shards = queues.shards.iter().enumerate().map(|(shard, queue)| (named(shard), queue));
     for (label, (length, capacity)) in of_shards.chain([(Queue { queue: "router".to_owned() }, &queues.requests)]) {

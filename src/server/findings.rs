@@ -3,16 +3,30 @@
 use axum::{
     Json,
     extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
 };
-use serde::Serialize;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        Error as _, IntoDeserializer,
+        value::{Error as WordError, StrDeserializer},
+    },
+};
 
 use super::{
     app::App,
     clock::rfc3339,
+    posted::Posted,
     prometheus::{ApiError, ErrorType, Parameters},
     tenant::Tenant,
 };
-use crate::signal::{Driver, Finding, FindingScope, FindingStatus, Kind, Labels};
+use crate::{
+    fleet::{Fleet, Unavailable},
+    signal::{
+        Command, Companion, Companions, Driver, Feedback, Finding, FindingScope, FindingStatus, Kind, Labels, Siblings,
+        TenantId,
+    },
+};
 
 /// A finding as the API shows it: every field in every row, times in RFC 3339.
 #[derive(Debug, Serialize)]
@@ -39,6 +53,37 @@ pub(super) struct FindingView {
     is_rate: bool,
     model: u64,
     drivers: Vec<Driver>,
+    siblings: Option<Siblings>,
+    companions: CompanionsView,
+    feedback: Option<Feedback>,
+}
+
+/// What else moved at the same time.
+#[derive(Debug, Serialize)]
+struct CompanionsView {
+    series: u32,
+    workloads: u32,
+    strongest: Vec<CompanionView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CompanionView {
+    metric: String,
+    labels: Labels,
+    evidence: Option<f32>,
+    since: String,
+}
+
+impl From<Companions> for CompanionsView {
+    fn from(companions: Companions) -> Self {
+        let strongest = companions.strongest.into_iter().map(|Companion { labels, evidence, since }| CompanionView {
+            metric: labels.metric().to_owned(),
+            labels: labels.without_metric(),
+            evidence: evidence.is_finite().then_some(evidence),
+            since: rfc3339(since),
+        });
+        Self { series: companions.series, workloads: companions.workloads, strongest: strongest.collect() }
+    }
 }
 
 /// A list of findings, and how many there are without `limit`.
@@ -75,20 +120,25 @@ impl FindingView {
             is_rate: finding.is_rate,
             model: finding.model,
             drivers: finding.drivers,
+            siblings: finding.siblings,
+            companions: finding.companions.into(),
+            feedback: finding.feedback,
         }
     }
 }
 
-/// All findings of the tenant, firing first, newest first; `status` and `limit` narrow it down.
+/// All findings of the tenant, firing first, newest first; `status`, `kind` and `limit` narrow it down.
 pub(super) async fn list(
     State(app): State<App>,
     Tenant(tenant): Tenant,
     parameters: Parameters,
 ) -> Result<Json<FindingList>, ApiError> {
-    let status = status(&parameters)?;
+    let status: Option<FindingStatus> = word(&parameters, "status")?;
+    let kind: Option<Kind> = word(&parameters, "kind")?;
     let limit = parameters.limit("limit")?.unwrap_or(usize::MAX);
     let mut findings = app.ask(move |engine| engine.findings(&tenant)).await?;
     findings.retain(|finding| status.is_none_or(|status| finding.status == status));
+    findings.retain(|finding| kind.is_none_or(|kind| finding.kind == kind));
     let total = findings.len();
     let items = findings.into_iter().take(limit).map(|finding| FindingView::new(finding, &app)).collect();
     Ok(Json(FindingList { items, total }))
@@ -102,17 +152,75 @@ pub(super) async fn one(
 ) -> Result<Json<FindingView>, ApiError> {
     let findings = app.ask(move |engine| engine.findings(&tenant)).await?;
     let found = findings.into_iter().find(|finding| finding.id == id);
-    let found = found.ok_or_else(|| ApiError::new(ErrorType::NotFound, format!("there is no finding {id:?}")))?;
+    let found = found.ok_or_else(|| no_such(&id))?;
     Ok(Json(FindingView::new(found, &app)))
 }
 
-fn status(parameters: &Parameters) -> Result<Option<FindingStatus>, ApiError> {
-    match parameters.get("status") {
-        None => Ok(None),
-        Some("firing") => Ok(Some(FindingStatus::Firing)),
-        Some("resolved") => Ok(Some(FindingStatus::Resolved)),
-        Some(other) => Err(ApiError::bad_data(format!(
-            "invalid parameter \"status\": {other:?} is neither \"firing\" nor \"resolved\""
-        ))),
+/// What a person says of a finding.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    /// `null`, or nothing in a form, takes back what was said.
+    #[serde(deserialize_with = "said")]
+    feedback: Option<Feedback>,
+}
+
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Feedback>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    let read = |text: String| {
+        let word: StrDeserializer<'_, WordError> = text.as_str().into_deserializer();
+        Feedback::deserialize(word).map_err(D::Error::custom)
+    };
+    text.map(read).transpose()
+}
+
+/// Takes what a person says of a finding; answers with the finding as it is now.
+pub(super) async fn judge(
+    State(app): State<App>,
+    Tenant(tenant): Tenant,
+    Path(id): Path<String>,
+    Posted { body: Said { feedback }, is_form }: Posted<Said>,
+) -> Result<Response, ApiError> {
+    let (whose, wanted) = (tenant.clone(), id.clone());
+    let judged = app.ask(move |engine| tell(engine, &whose, wanted, feedback)).await?;
+    let finding = judged.ok_or_else(|| no_such(&id))?;
+    tracing::info!(%tenant, finding = finding.id, ?feedback, "a person judged a finding");
+    if is_form {
+        return Ok(Redirect::to(&format!("/findings/{}", finding.id)).into_response());
     }
+    Ok(Json(FindingView::new(finding, &app)).into_response())
+}
+
+/// Blocks.
+fn tell(
+    engine: &Fleet,
+    tenant: &TenantId,
+    id: String,
+    feedback: Option<Feedback>,
+) -> Result<Option<Finding>, Unavailable> {
+    // A tenant that is told something exists from then on; one without findings is not to be made by asking.
+    if !engine.findings(tenant)?.iter().any(|finding| finding.id == id) {
+        return Ok(None);
+    }
+    engine.tell(tenant, &Command::Judge { id, feedback })
+}
+
+fn no_such(id: &str) -> ApiError {
+    ApiError::new(
+        ErrorType::NotFound,
+        format!("there is no finding {id:?}; those that are over are forgotten after a while"),
+    )
+}
+
+/// The kind as the API writes it.
+pub(super) fn slug(kind: Kind) -> String {
+    serde_json::to_value(kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A parameter that is one of the words of `T`.
+fn word<'a, T: Deserialize<'a>>(parameters: &'a Parameters, name: &str) -> Result<Option<T>, ApiError> {
+    let Some(text) = parameters.get(name) else { return Ok(None) };
+    let word: StrDeserializer<'a, WordError> = text.into_deserializer();
+    let error = |error| ApiError::bad_data(format!("invalid parameter \"{name}\": {error}"));
+    T::deserialize(word).map(Some).map_err(error)
 }

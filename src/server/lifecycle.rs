@@ -16,7 +16,7 @@ use super::{
     router::router,
 };
 use crate::{
-    config::Config,
+    config::{Config, Problem},
     engine::Options,
     fleet::{Fleet, FleetThreads},
     journal,
@@ -47,6 +47,9 @@ pub enum StartError {
 /// Why the daemon ended otherwise than it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
+    /// The configuration was not checked when it was made, and cannot work.
+    #[error(transparent)]
+    Config(#[from] Problem),
     /// State could not be restored; nothing was overwritten.
     #[error(transparent)]
     Restore(#[from] journal::LoadError),
@@ -150,7 +153,7 @@ async fn serve(app: &App, backfill: Option<Backfill>) -> Infallible {
 
 /// Restores the state, if there is one, and starts the engine.
 async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
-    let options = options(app);
+    let options = options(app)?;
     let path = app.config().data_dir.clone();
     let started = tokio::task::spawn_blocking(move || {
         let restored = journal::load(&path)?;
@@ -178,10 +181,10 @@ async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
 }
 
 /// The part of the configuration that the engine works by.
-fn options(app: &App) -> Options {
+fn options(app: &App) -> Result<Options, Problem> {
     let config = app.config();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Options {
+    Ok(Options {
         shards: if config.shards == 0 { cores } else { config.shards },
         window_ms: config.series.window.as_millis(),
         ahead_ms: config.ingest.max_ahead.as_millis(),
@@ -190,11 +193,12 @@ fn options(app: &App) -> Options {
         false_alarms_per_week: config.anomaly.false_alarms_per_week,
         min_relative_deviation: config.anomaly.min_relative_deviation,
         late_ms: config.anomaly.late_after.as_millis(),
+        rules: config.rules()?,
+        maintenance: config.planned()?,
         findings_kept: config.anomaly.findings_kept,
         names: app.answer_names(),
         seed: config.seed,
-        ..Options::default()
-    }
+    })
 }
 
 /// Completes when the process is told to stop (SIGINT or SIGTERM). A second signal ends the process at once.

@@ -16,6 +16,8 @@ mod clock;
 mod engine_metrics;
 mod findings;
 mod lifecycle;
+mod maintenance;
+mod posted;
 mod progress;
 mod prometheus;
 mod router;
@@ -30,7 +32,12 @@ pub use progress::Progress;
 pub use router::router;
 pub use telemetry::Telemetry;
 #[cfg(feature = "ui")]
-pub(crate) use tenant::Tenant;
+pub(crate) use {
+    maintenance::{Asked, WindowView, all_windows, cancel, plan},
+    posted::Posted,
+    prometheus::ApiError,
+    tenant::Tenant,
+};
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use axum::{
     extract::DefaultBodyLimit,
     http::StatusCode,
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, prometheus, telemetry, write};
+use super::{admin, app::App, findings, maintenance, prometheus, telemetry, write};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
@@ -18,6 +18,9 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", prometheus::routes())
         .route("/api/v1/findings", get(findings::list))
         .route("/api/v1/findings/{id}", get(findings::one))
+        .route("/api/v1/findings/{id}/feedback", post(findings::judge))
+        .route("/api/v1/maintenance", get(maintenance::list).post(maintenance::add))
+        .route("/api/v1/maintenance/{id}", delete(maintenance::end))
         .route("/metrics", get(admin::metrics));
     #[cfg(feature = "ui")]
     let readable = readable.merge(crate::ui::routes());

@@ -142,15 +142,15 @@ async fn what_was_written_is_there_to_ask_for() {
 }
 
 impl Story {
-    /// Sends an hour of a gauge that moves gently and leaves its range at the end.
+    /// Sends a day and more of a gauge that moves gently and leaves its range at the end.
     async fn write_a_jump(&self) {
-        const SCRAPES: i64 = 420;
+        const SCRAPES: i64 = 1_600;
         for from in (0..SCRAPES).step_by(20) {
             let value = |n: i64| {
                 let wave = (n as f64 * 0.7).sin() + 0.3 * (n as f64 * 2.3).cos();
-                50.0 + wave + 400.0 * (n - SCRAPES + 6).max(0) as f64
+                50.0 + wave + 400.0 * (n - SCRAPES + 20).max(0) as f64
             };
-            let sample = |n| Sample { at: NOW - (SCRAPES - 1 - n) * 15_000, value: value(n) };
+            let sample = |n| Sample { at: NOW - (SCRAPES - 1 - n) * 60_000, value: value(n) };
             let mut encoder = Encoder::new(Protocol::V1);
             let labels = Labels::from_pairs([("__name__", "queue_length"), ("job", "shop"), ("queue", "<b>")]);
             encoder.series(&labels, &(from..from + 20).map(sample).collect::<Vec<_>>());
@@ -344,3 +344,5 @@ mod pages {
         assert!(page.body.contains("&lt;script&gt;") && !page.body.contains("<script>"), "{}", page.body);
     }
 }
+
+mod told;

@@ -34,6 +34,9 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
+    /// How the ids of windows from the configuration begin; others never do.
+    pub const CONFIGURED: &str = "config-";
+
     /// Whether it goes on at `at`.
     #[must_use]
     pub fn covers(&self, at: TimestampMs) -> bool {

@@ -4,6 +4,7 @@
 //! machine without a network and leave an attacker nothing to inject into. They show what the API at `/api/v1` says
 //! and link to it.
 
+mod maintenance;
 mod overview;
 mod page;
 mod single;
@@ -11,11 +12,18 @@ mod trace;
 
 pub mod plot;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
 use crate::server::App;
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/", get(overview::show)).route("/findings/{id}", get(single::show))
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/findings/{id}", get(single::show))
+        .route("/maintenance", get(maintenance::show).post(maintenance::add))
+        .route("/maintenance/{id}/end", post(maintenance::end))
 }

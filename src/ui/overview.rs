@@ -17,7 +17,7 @@ use crate::{
     engine::AnswerNames,
     fleet::{Fleet, Unavailable},
     server::{App, Tenant},
-    signal::{Finding, FindingStatus, TenantId, TimestampMs},
+    signal::{Feedback, Finding, FindingStatus, TenantId, TimestampMs},
 };
 
 /// Open findings that are drawn; further ones are listed.
@@ -27,6 +27,8 @@ const RESOLVED: usize = 20;
 /// Open findings that are listed beyond those drawn.
 const LISTED: usize = 100;
 
+const WEEK_MS: i64 = 7 * 86_400_000;
+
 /// What the page shows of a tenant.
 struct Overview {
     drawn: Vec<(Finding, Trace)>,
@@ -35,19 +37,33 @@ struct Overview {
     resolved: Vec<Finding>,
     series: usize,
     newest: Option<TimestampMs>,
+    week: Week,
+    /// Windows of planned work that go on.
+    planned: usize,
+}
+
+/// How the findings of the last week compare with what was asked for.
+struct Week {
+    bar: f32,
+    raised: usize,
+    false_alarms: usize,
 }
 
 pub(super) async fn show(State(app): State<App>, Tenant(tenant): Tenant, RawQuery(query): RawQuery) -> Response {
-    let (names, asking) = (app.answer_names(), tenant.clone());
-    let overview = match app.ask(move |engine| Overview::of(engine, &asking, &names)).await {
+    let (names, asking, now) = (app.answer_names(), tenant.clone(), app.now());
+    let overview = match app.ask(move |engine| Overview::of(engine, &asking, &names, now)).await {
         Ok(overview) => overview,
         Err(cause) => return unavailable(cause),
     };
-    let now = app.now();
     let content = html! {
         @if let Some(progress) = app.backfilling() { p.quiet { "Reading in history: " (progress) "." } }
         (ingest(&overview, app.samples_per_second(&tenant), now))
-        @if overview.series == 0 { (begin(&app.url(), &tenant)) } @else { (findings(&overview, now)) }
+        @if overview.series == 0 {
+            (begin(&app.url(), &tenant))
+        } @else {
+            (budget(&overview, app.config().anomaly.false_alarms_per_week))
+            (findings(&overview, now))
+        }
     };
     let title = match overview.firing {
         0 => "all quiet".to_owned(),
@@ -58,9 +74,19 @@ pub(super) async fn show(State(app): State<App>, Tenant(tenant): Tenant, RawQuer
 
 impl Overview {
     /// Asks the engine. Blocks.
-    fn of(engine: &Fleet, tenant: &TenantId, names: &AnswerNames) -> Result<Self, Unavailable> {
+    fn of(engine: &Fleet, tenant: &TenantId, names: &AnswerNames, now: TimestampMs) -> Result<Self, Unavailable> {
         let is_open = |finding: &Finding| finding.status == FindingStatus::Firing;
-        let (mut open, mut resolved): (Vec<_>, Vec<_>) = engine.findings(tenant)?.into_iter().partition(is_open);
+        let findings = engine.findings(tenant)?;
+        let stats = engine.stats()?;
+        let newest = stats.iter().filter_map(|shard| shard.newest.get(tenant)).max().copied();
+        let since = newest.unwrap_or(now) - WEEK_MS;
+        let lately: Vec<_> = findings.iter().filter(|finding| finding.raised_at > since).collect();
+        let week = Week {
+            bar: stats.iter().filter_map(|shard| shard.bars.get(tenant)).copied().fold(0.0, f32::max),
+            raised: lately.len(),
+            false_alarms: lately.iter().filter(|finding| finding.feedback == Some(Feedback::FalseAlarm)).count(),
+        };
+        let (mut open, mut resolved): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_open);
         let firing = open.len();
         let mut listed = open.split_off(DRAWN.min(firing));
         listed.truncate(LISTED);
@@ -70,14 +96,15 @@ impl Overview {
             Ok((finding, trace))
         });
         let drawn = drawn.collect::<Result<_, _>>()?;
-        let stats = engine.stats()?;
         Ok(Self {
             drawn,
             listed,
             firing,
             resolved,
             series: stats.iter().filter_map(|shard| shard.series.get(tenant)).sum(),
-            newest: stats.iter().filter_map(|shard| shard.newest.get(tenant)).max().copied(),
+            newest,
+            week,
+            planned: engine.plans(tenant)?.iter().filter(|work| work.covers(now)).count(),
         })
     }
 }
@@ -115,6 +142,22 @@ fn begin(url: &str, tenant: &TenantId) -> Markup {
     }
 }
 
+/// What was asked for and what came of it.
+fn budget(overview: &Overview, asked: f64) -> Markup {
+    let Week { bar, raised, false_alarms } = overview.week;
+    html! {
+        p.quiet {
+            (number(asked)) " findings a week asked for; the bar stands at " (format!("{bar:.1}"))
+            "; raised in the last 7 days: " (raised)
+            @if false_alarms > 0 { ", of which " (false_alarms) " marked as false alarm" }
+            @if overview.planned > 0 {
+                "; " a href="/maintenance" { "planned work goes on" } ", nothing is raised about what it covers"
+            }
+            "."
+        }
+    }
+}
+
 fn findings(overview: &Overview, now: TimestampMs) -> Markup {
     html! {
         @if overview.firing == 0 {
@@ -138,7 +181,7 @@ fn open(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
     html! {
         article {
             h3 { a href={ "/findings/" (finding.id) } { (finding.sentence) } }
-            p.quiet { (state(finding, now)) ", score " (number(finding.score)) " of 1 " (label_set(&finding.labels)) }
+            p.quiet { (finding.kind.name()) ", " (state(finding, now)) ", score " (number(finding.score)) " of 1" (said(finding)) " " (label_set(&finding.labels)) }
             @if let Some(svg) = trace.svg(&finding.labels.to_string(), 900, 220) {
                 figure { (PreEscaped(svg)) }
             }
@@ -149,16 +192,26 @@ fn open(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
 fn table(findings: &[Finding], now: TimestampMs) -> Markup {
     html! {
         table.findings {
-            thead { tr { th scope="col" { "what" } th scope="col" { "when" } th scope="col" { "highest score" } } }
+            thead { tr { th scope="col" { "what" } th scope="col" { "kind" } th scope="col" { "when" } th scope="col" { "highest score" } } }
             tbody {
                 @for finding in findings {
                     tr {
                         td { a href={ "/findings/" (finding.id) } { (finding.sentence) } }
+                        td { (finding.kind.name()) (said(finding)) }
                         td { (state(finding, now)) }
                         td.number { (number(finding.peak_score)) }
                     }
                 }
             }
         }
+    }
+}
+
+/// What a person said of it, behind what is said of it anyway.
+fn said(finding: &Finding) -> &'static str {
+    match finding.feedback {
+        None => "",
+        Some(Feedback::FalseAlarm) => ", marked as false alarm",
+        Some(Feedback::Real) => ", marked as real",
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     signal::{Labels, TimestampMs},
 };
 
-/// Nothing is loaded, run, framed or posted; the style sheet is part of the page.
+/// Nothing is loaded, run or framed, forms go to vigie alone; the style sheet is part of the page.
 const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Seconds after which a page is loaded again.
 const REFRESH_S: u32 = 15;
@@ -27,6 +27,8 @@ const REFRESH_S: u32 = 15;
 pub(super) enum Refresh {
     On,
     Off,
+    /// What a reader is writing would be lost.
+    Never,
 }
 
 impl Refresh {
@@ -53,6 +55,7 @@ pub(super) fn page(status: StatusCode, title: &str, refresh: Refresh, content: &
                 header {
                     a.name href="/" { "vigie" }
                     p { "learns what is normal for every series, says what is wrong and why" }
+                    nav aria-label="pages" { a href="/" { "findings" } " · " a href="/maintenance" { "maintenance" } }
                 }
                 main { (content) }
                 footer { (links(refresh)) }
@@ -62,7 +65,8 @@ pub(super) fn page(status: StatusCode, title: &str, refresh: Refresh, content: &
     let headers = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: it would take the origin from the page's own forms, by which they are known.
+        (REFERRER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
     ];
     (status, headers, Html(document.into_string())).into_response()
@@ -82,10 +86,11 @@ fn links(refresh: Refresh) -> Markup {
         nav aria-label="the same as data" {
             a href="/api/v1/findings" { "findings as JSON" } " · "
             a href="/api/v1/alerts" { "as Prometheus alerts" } " · "
-            a href="/metrics" { "metrics of vigie itself" } " · "
+            a href="/metrics" { "metrics of vigie itself" }
             @match refresh {
-                Refresh::On => { "loads again every " (REFRESH_S) " s, " a href="?refresh=off" { "stop that" } }
-                Refresh::Off => { a href="?" { "load again by itself" } }
+                Refresh::On => { " · loads again every " (REFRESH_S) " s, " a href="?refresh=off" { "stop that" } }
+                Refresh::Off => { " · " a href="?" { "load again by itself" } }
+                Refresh::Never => {}
             }
         }
     }

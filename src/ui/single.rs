@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     server::{App, Tenant},
-    signal::{Finding, FindingStatus, TimestampMs},
+    signal::{Companions, Feedback, Finding, FindingStatus, Siblings, TimestampMs},
 };
 
 pub(super) async fn show(
@@ -54,12 +54,14 @@ fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
     let unit = if finding.is_rate { " /s" } else { "" };
     html! {
         h1 { (finding.sentence) }
-        p { (state(finding, now)) " " (label_set(&finding.labels)) }
+        p { (finding.kind.name()) ", " (state(finding, now)) " " (label_set(&finding.labels)) }
+        (feedback(finding))
         @if let Some(svg) = trace.svg(&finding.labels.to_string(), 960, 360) {
             figure { (PreEscaped(svg)) }
         } @else {
             p.quiet { "Its samples are no longer kept." }
         }
+        @if let Some(siblings) = finding.siblings { p { (alike(siblings)) } }
         dl.figures {
             (figure("score", &number(finding.score)))
             (figure("highest score", &number(finding.peak_score)))
@@ -85,7 +87,64 @@ fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
                 }
             }
         }
+        @if finding.companions.series > 0 { (companions(&finding.companions, now)) }
         p { a href={ "/api/v1/findings/" (finding.id) } { "This finding as JSON" } }
+    }
+}
+
+/// What a person says of the finding, and how to say it.
+fn feedback(finding: &Finding) -> Markup {
+    let button = |value: &str, text: &str, said: bool| {
+        html! { button name="feedback" value=(value) disabled[said] { (text) } }
+    };
+    html! {
+        form.feedback method="post" action={ "/api/v1/findings/" (finding.id) "/feedback" } {
+            span {
+                @match finding.feedback {
+                    None => { "Was it right?" }
+                    Some(Feedback::FalseAlarm) => { "Marked as a " b { "false alarm" } ": what looks like it raises nothing any more." }
+                    Some(Feedback::Real) => { "Marked as " b { "real" } ": vigie does not take it for normal." }
+                }
+            }
+            (button("false-alarm", "false alarm", finding.feedback == Some(Feedback::FalseAlarm)))
+            (button("real", "real", finding.feedback == Some(Feedback::Real)))
+            @if finding.feedback.is_some() { (button("", "take back", false)) }
+        }
+    }
+}
+
+/// How the siblings behave, in a sentence.
+fn alike(Siblings { count, alike }: Siblings) -> String {
+    match (count, alike) {
+        (0, _) => "It has no siblings that are alive.".to_owned(),
+        (1, 0) => "Its only sibling did not do the same.".to_owned(),
+        (1, _) => "Its only sibling did the same.".to_owned(),
+        (_, 0) => format!("None of its {count} siblings did the same."),
+        _ => format!("{alike} of its {count} siblings did the same."),
+    }
+}
+
+fn companions(companions: &Companions, now: TimestampMs) -> Markup {
+    let plural = |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    html! {
+        h2 { "What else moved at the same time" }
+        p {
+            (plural(companions.series, "series", "series"))
+            @if companions.workloads > 0 { ", also in " (plural(companions.workloads, "other workload", "other workloads")) }
+            @if companions.strongest.len() < companions.series as usize { "; the strongest:" } @else { ":" }
+        }
+        table {
+            thead { tr { th scope="col" { "series" } th scope="col" { "evidence" } th scope="col" { "began" } } }
+            tbody {
+                @for companion in &companions.strongest {
+                    tr {
+                        td { (label_set(&companion.labels)) }
+                        td.number { (number(companion.evidence.into())) }
+                        td { (moment(companion.since, now)) }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{promql, server::app::NotReady};
 
-/// Prometheus' error types; each has one status code.
+/// Prometheus' error types, and below them those of what Prometheus has no words for; each has one status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum ErrorType {
     BadData,
@@ -19,6 +19,10 @@ pub(in crate::server) enum ErrorType {
     Internal,
     NotFound,
     Unavailable,
+    Conflict,
+    Forbidden,
+    TooLarge,
+    UnsupportedMediaType,
 }
 
 impl ErrorType {
@@ -31,6 +35,10 @@ impl ErrorType {
             Self::Internal => "internal",
             Self::NotFound => "not_found",
             Self::Unavailable => "unavailable",
+            Self::Conflict => "conflict",
+            Self::Forbidden => "forbidden",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
         }
     }
 
@@ -43,6 +51,10 @@ impl ErrorType {
             Self::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
 }
@@ -58,6 +70,11 @@ pub(crate) struct ApiError {
 impl ApiError {
     pub(in crate::server) fn new(kind: ErrorType, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// The status code it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.status()
     }
 
     pub(in crate::server) fn bad_data(message: impl Into<String>) -> Self {
@@ -76,7 +93,7 @@ struct Envelope<'a> {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let envelope = Envelope { status: "error", error_type: self.kind.as_str(), error: &self.message };
-        (self.kind.status(), Json(envelope)).into_response()
+        (self.status(), Json(envelope)).into_response()
     }
 }
 

@@ -17,7 +17,8 @@ mod rules;
 mod series;
 mod status;
 
-pub(super) use error::{ApiError, ErrorType};
+pub(crate) use error::ApiError;
+pub(super) use error::ErrorType;
 pub(super) use parameters::Parameters;
 
 use super::app::App;

@@ -8,14 +8,16 @@ use serde::Serialize;
 
 use super::{encode::Success, error::ApiError, parameters::Parameters};
 use crate::{
-    server::{app::App, clock::rfc3339, tenant::Tenant},
+    server::{app::App, clock::rfc3339, findings::slug, tenant::Tenant},
     signal::{Finding, FindingScope, FindingStatus, Labels, METRIC_NAME},
 };
 
 /// For each kind of finding the name of its alert, and a query with which the same can be asked of vigie.
-const RULES: [(FindingScope, &str, &str); 2] = [
+const RULES: [(FindingScope, &str, &str); 3] = [
     (FindingScope::Series, "VigieAnomaly", "vigie_anomalous == 1"),
     (FindingScope::Workload, "VigieWorkloadAnomaly", "vigie_workload_anomalous == 1"),
+    // There is no series of what is not there.
+    (FindingScope::Group, "VigieAbsence", "vector(0) == 1"),
 ];
 
 /// Unusual is not yet broken: whether it pages somebody is for the alert's routing to say.
@@ -162,7 +164,12 @@ fn alert(finding: &Finding, name: &str) -> Alert {
     let labels = finding.labels.with(METRIC_NAME, "").with("metric", metric);
     Alert {
         labels: labels.with("alertname", name).with("severity", SEVERITY),
-        annotations: Labels::from_pairs([("summary", finding.sentence.as_str()), ("finding", finding.id.as_str())]),
+        // What happened may become clearer while it goes on; as a label it would make another alert of it.
+        annotations: Labels::from_pairs([
+            ("summary", finding.sentence.as_str()),
+            ("finding", finding.id.as_str()),
+            ("kind", &slug(finding.kind)),
+        ]),
         state: "firing",
         active_at: rfc3339(finding.since),
         value: scientific(finding.score),
@@ -191,7 +198,7 @@ mod tests {
             tenant: crate::signal::TenantId::default(),
             scope: FindingScope::Series,
             kind: crate::signal::Kind::LevelShift,
-            labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop")]),
+            labels: Labels::from_pairs([(METRIC_NAME, "queue_length"), ("job", "shop"), ("kind", "fifo")]),
             status: FindingStatus::Firing,
             since: 1_795_228_984_000,
             raised_at: 1_795_228_999_000,
@@ -211,21 +218,29 @@ mod tests {
             model: 0,
             sentence: "queue_length is 80".into(),
         };
-        let [(series, name, _), (workload, other, _)] = RULES;
+        let [(series, name, _), (workload, other, _), (group, absence, _)] = RULES;
         let alerts = firing(std::slice::from_ref(&finding), series, name);
         assert_eq!(
             serde_json::to_value(&alerts).unwrap(),
             serde_json::json!([{
-                "labels": {"alertname": "VigieAnomaly", "job": "shop", "metric": "queue_length", "severity": "warning"},
-                "annotations": {"finding": "7", "summary": "queue_length is 80"},
+                "labels": {
+                    "alertname": "VigieAnomaly", "job": "shop", "kind": "fifo",
+                    "metric": "queue_length", "severity": "warning",
+                },
+                "annotations": {"finding": "7", "kind": "level-shift", "summary": "queue_length is 80"},
                 "state": "firing",
                 "activeAt": "2026-11-21T02:43:04Z",
                 "value": "1.25e+00",
             }])
         );
         assert!(firing(std::slice::from_ref(&finding), workload, other).is_empty());
+        finding.scope = FindingScope::Group;
+        assert_eq!(
+            firing(std::slice::from_ref(&finding), group, absence)[0].labels.get("alertname"),
+            Some("VigieAbsence")
+        );
         finding.status = FindingStatus::Resolved;
-        assert!(firing(&[finding], series, name).is_empty());
+        assert!(firing(&[finding], group, absence).is_empty());
     }
 
     #[test]
