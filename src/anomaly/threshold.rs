@@ -103,8 +103,8 @@ pub enum Transition {
 /// Where a series or workload stands.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Episode {
-    /// Evidence of the last three samples, the newest first.
-    last: [f32; 3],
+    /// Evidence of the last three samples and how far they were from what was expected, the newest first.
+    last: [(f32, f32); 3],
     /// Highest sustained evidence of the disturbance.
     peak: f32,
     /// Start of the disturbance; meaningful while it lasts.
@@ -134,19 +134,39 @@ pub struct Standing {
 }
 
 impl Episode {
-    /// Takes the evidence of the next sample; returns what of it is sustained: evidence that came with an event and is
-    /// confirmed by a second sample nearly as odd among three. 0 while there is none.
-    pub fn observe(&mut self, at: TimestampMs, evidence: f32, is_event: bool) -> f32 {
+    /// Takes the next sample: its evidence and its distance from what was expected, in any unit. Returns what of the
+    /// evidence is sustained: what came with an event and is confirmed by a second sample among three that is nearly as
+    /// odd, or nearly as far off to the same side. (A value just seen is no longer beyond all that was seen.) 0 while
+    /// there is none.
+    pub fn observe(&mut self, at: TimestampMs, evidence: f32, distance: f32, is_event: bool) -> f32 {
         self.track(at, evidence);
         self.event |= is_event;
-        self.last = [evidence, self.last[0], self.last[1]];
-        let mut sorted = self.last;
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        let sustained = sorted[0].min(sorted[1] / CONFIRM);
-        let is_confirmed = self.event && evidence >= CONFIRM * sustained;
-        let sustained = if is_confirmed { sustained } else { 0.0 };
+        self.last = [(evidence, distance), self.last[0], self.last[1]];
+        let sustained = if self.event { self.sustained() } else { 0.0 };
         self.peak = self.peak.max(sustained);
         sustained
+    }
+
+    /// The most that any of the last three samples shows and the newest or another confirms.
+    fn sustained(&self) -> f32 {
+        let [newest, ..] = self.last;
+        // What the other says of the one: all of it when it lies as far out, else what its own evidence bears out.
+        let confirmed = |one: (f32, f32), other: (f32, f32)| {
+            let is_as_far = one.1 * other.1 > 0.0 && other.1.abs() >= CONFIRM * one.1.abs();
+            if is_as_far { one.0 } else { one.0.min(other.0 / CONFIRM) }
+        };
+        let mut most = 0.0_f32;
+        for one in 0..3 {
+            for other in (0..3).filter(|other| *other != one) {
+                let sustained = confirmed(self.last[one], self.last[other]);
+                // It must go on: the newest sample has to be one of those that show it.
+                let goes_on = newest.0 >= CONFIRM * sustained || confirmed(self.last[one], newest) >= sustained;
+                if goes_on {
+                    most = most.max(sustained);
+                }
+            }
+        }
+        most
     }
 
     /// Decides whether a finding begins or ends with the sample just observed.
@@ -221,7 +241,7 @@ mod tests {
 
     /// Evidence of 10 is enough.
     fn feed(episode: &mut Episode, at: TimestampMs, is_event: bool, evidence: f32, score: f32) -> Transition {
-        let ratio = episode.observe(at, evidence, is_event) / 10.0;
+        let ratio = episode.observe(at, evidence, 0.0, is_event) / 10.0;
         episode.decide(Standing { score, ratio, may_raise: true, is_known: false })
     }
 
@@ -249,7 +269,7 @@ mod tests {
     fn what_looks_like_a_known_false_alarm_is_raised_when_it_outgrows_it() {
         let mut episode = Episode::default();
         let mut feed = |at, evidence, is_known| {
-            let ratio = episode.observe(at, evidence, true) / 10.0;
+            let ratio = episode.observe(at, evidence, 0.0, true) / 10.0;
             episode.decide(Standing { score: 1.5, ratio, may_raise: true, is_known })
         };
         assert_eq!([1, 2, 3].map(|at| feed(at, 15.0, true)), [Transition::None; 3]);
@@ -276,12 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn a_level_that_stays_confirms_the_step_to_it() {
+        let mut episode = Episode::default();
+        assert_eq!(episode.observe(1, 13.0, 50.0, true), 0.0);
+        assert_eq!(episode.observe(2, 3.0, 49.0, false), 13.0, "beyond all that was seen only once, but still there");
+        let mut back = Episode::default();
+        back.observe(1, 13.0, 50.0, true);
+        assert!(back.observe(2, 3.0, -2.0, false) < 5.0);
+        assert_eq!(back.observe(3, 0.0, 1.0, false), 0.0);
+    }
+
+    #[test]
     fn high_evidence_without_an_event_raises_nothing() {
         let mut episode = Episode::default();
         for at in 0..10 {
             assert_eq!(feed(&mut episode, at, false, 20.0, 2.0), Transition::None);
         }
-        let ratio = episode.observe(11, 20.0, true) / 10.0;
+        let ratio = episode.observe(11, 20.0, 0.0, true) / 10.0;
         assert!(ratio >= 1.0);
         let quiet = Standing { score: 2.0, ratio, may_raise: false, is_known: false };
         assert_eq!(episode.decide(quiet), Transition::None);

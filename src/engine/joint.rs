@@ -147,7 +147,7 @@ impl Tenant {
         let was_disturbed = state.episode.is_disturbed();
         // On the scale of a series' evidence, so that one bar keeps both within the budget.
         let scale = SERIES_LIKE / pace.workload_threshold;
-        let sustained = state.episode.observe(at, (evidence * scale).min(SERIES_LIKE_MAX), is_event);
+        let sustained = state.episode.observe(at, (evidence * scale).min(SERIES_LIKE_MAX), size, is_event);
         let youth = Circumstances::youth_at(i64::from(state.rows) * i64::from(pace.cadence.step_ms()));
         let family = format!("workload {:016x}", group.0);
         let circumstances = self.outlook.circumstances(&family, workload.key, sustained, youth);

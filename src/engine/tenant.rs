@@ -386,7 +386,7 @@ impl Tenant {
         let score = judged.state.max(state.held) / pace.series_threshold;
         let is_event = judged.event >= EVENT && !wake.holds(sample.at);
         let was_disturbed = state.episode.is_disturbed();
-        let sustained = state.episode.observe(sample.at, judged.evidence, is_event);
+        let sustained = state.episode.observe(sample.at, judged.evidence, judged.z, is_event);
         let metric = self.interner.text(series.metric);
         let youth = Circumstances::youth_at(sample.at - state.born) * if state.is_heir { 0.5 } else { 1.0 };
         let circumstances = self.outlook.circumstances(metric, workload, sustained, youth);

@@ -172,7 +172,7 @@ async fn findings_are_narrowed_down_by_kind() {
     assert_eq!(story.get(&format!("/api/v1/findings?kind={other}")).await.json()["total"], 0);
     story.get("/api/v1/findings?kind=odd").await.is_error(400, "bad_data", "invalid parameter \"kind\"");
     let alerts = story.get("/api/v1/alerts").await.data();
-    assert_eq!(alerts["alerts"][0]["labels"]["kind"], kind.as_str());
+    assert_eq!(alerts["alerts"][0]["annotations"]["kind"], kind.as_str());
     let page = story.get("/metrics").await.body;
     let bar = page.lines().find_map(|line| line.strip_prefix("vigie_finding_bar ")).expect("the bar is shown");
     assert!(bar.parse::<f64>().unwrap() > 0.0);
