@@ -10,6 +10,7 @@ use super::{
     families::{Models, Reservoir},
     findings::{Case, Findings, Subject},
     lessons::{Lessons, Shape},
+    models::{Model, Prior},
     pace::Paces,
     policy::{Plans, Policies, subject_group},
     state::{Series, SeriesState, Workload, WorkloadState},
@@ -57,7 +58,7 @@ pub(super) struct Tenant {
     pub(super) workloads: Vec<Option<Box<Workload>>>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
     pub(super) reservoirs: HashMap<Symbol, Reservoir>,
-    forests: HashMap<Symbol, std::sync::Arc<anomaly::Forest>>,
+    forests: HashMap<Symbol, std::sync::Arc<Model>>,
     pub(super) generation: u64,
     pub(super) metadata: BTreeMap<String, FamilyMetadata>,
     pub(super) findings: Findings,
@@ -358,7 +359,8 @@ impl Tenant {
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
-        let forest = self.forests.get(&series.metric);
+        let own = self.forests.get(&series.metric).map(|model| &**model);
+        let forest = own.or(context.options.prior.as_deref().map(Prior::model));
         let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
             forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)))
         });
