@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     engine::{
-        FamilyMetadata, Heed, ModelList, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn, Turned,
-        WriteReport, in_order, malformed,
+        FamilyMetadata, Heed, ModelList, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn,
+        Turned, WriteReport, in_order, malformed,
     },
     ingest::remote_write::WriteRequest,
     signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},

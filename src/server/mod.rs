@@ -11,6 +11,7 @@ mod clock;
 mod engine_metrics;
 mod findings;
 mod lifecycle;
+mod models;
 mod prometheus;
 mod router;
 mod telemetry;
@@ -20,6 +21,7 @@ mod write;
 pub use app::{App, NotReady, Phase};
 pub use clock::{Clock, rfc3339};
 pub use lifecycle::{Daemon, StartError, StopError, signal};
+pub(crate) use models::{ModelView, ModelsView};
 pub use router::router;
 pub use telemetry::Telemetry;
 #[cfg(feature = "ui")]

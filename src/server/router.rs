@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, prometheus, telemetry, write};
+use super::{admin, app::App, findings, models, prometheus, telemetry, write};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
@@ -18,6 +18,7 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", prometheus::routes())
         .route("/api/v1/findings", get(findings::list))
         .route("/api/v1/findings/{id}", get(findings::one))
+        .route("/api/v1/models", get(models::list))
         .route("/metrics", get(admin::metrics));
     #[cfg(feature = "ui")]
     let readable = readable.merge(crate::ui::routes());

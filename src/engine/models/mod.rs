@@ -91,16 +91,9 @@ impl Model {
         Some(Self::with(forest, rows, params, origin, quality))
     }
 
-    fn with(
-        forest: Forest,
-        rows: Arc<[RarityRow]>,
-        params: ForestParams,
-        origin: Origin,
-        quality: Quality,
-    ) -> Self {
+    fn with(forest: Forest, rows: Arc<[RarityRow]>, params: ForestParams, origin: Origin, quality: Quality) -> Self {
         let sample_size = forest.sample_size();
-        let record =
-            Record { origin, rows: rows.len(), features: FEATURES, trees: params.trees, sample_size, quality };
+        let record = Record { origin, rows: rows.len(), features: FEATURES, trees: params.trees, sample_size, quality };
         Self { forest, rows, seed: params.seed, record }
     }
 
@@ -181,7 +174,8 @@ impl Snapshot {
     pub fn export_models(&self, tenant: &TenantId, wanted: impl Fn(&str) -> bool) -> ModelFile {
         let models = self.trainer.models();
         let models = models.forests.iter().filter(|((owner, family), _)| owner == tenant && wanted(family));
-        let named = models.map(|((_, family), model)| NamedModel { family: family.to_string(), model: (**model).clone() });
+        let named =
+            models.map(|((_, family), model)| NamedModel { family: family.to_string(), model: (**model).clone() });
         ModelFile::new(named.collect(), None)
     }
 
