@@ -58,10 +58,10 @@ fn simulate(seed: u64, length: TimestampMs) -> anyhow::Result<Snapshot> {
     let mut engine = Engine::new(Options { prior: None, ..Options::default() });
     let mut shop = Shop::new(seed, START, STEP, Vec::new());
     let (tenant, limits) = (TenantId::default(), Limits::default());
-    let mut encoder = Encoder::new(Protocol::V2);
     let mut declared = 0;
     while shop.at() < START + length {
         shop.tick();
+        let mut encoder = Encoder::new(Protocol::V2);
         let series = shop.series();
         for (index, value) in shop.samples() {
             let series = &series[index];
