@@ -10,7 +10,7 @@ use super::{
     families::{Models, Reservoir},
     findings::{Case, Findings, Subject},
     lessons::{Lessons, Shape},
-    models::{Model, Prior},
+    models::Model,
     pace::Paces,
     policy::{Plans, Policies, subject_group},
     state::{Series, SeriesState, Workload, WorkloadState},
@@ -359,10 +359,11 @@ impl Tenant {
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
-        let own = self.forests.get(&series.metric).map(|model| &**model);
-        let forest = own.or(context.options.prior.as_deref().map(Prior::model));
-        let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| {
-            forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)))
+        let forest = self.forests.get(&series.metric);
+        let prior = context.options.prior.as_deref();
+        let judged = detector.observe(&pace.cadence, sample.at, value, |rarity| match forest {
+            Some(forest) => anomaly::forest_weight(forest.score(rarity)),
+            None => prior.map_or(1.0, |prior| prior.weight(rarity)),
         });
         if judged.evidence > 0.0 {
             let reservoir = self.reservoirs.entry(series.metric).or_default();

@@ -30,7 +30,11 @@ fn learnt() -> Snapshot {
 }
 
 fn listed(dir: &Path) -> ModelsView {
-    let source = Source { place: place(dir), url: None };
+    let source = Source {
+        place: place(dir),
+        #[cfg(feature = "client")]
+        url: None,
+    };
     source.models().unwrap()
 }
 

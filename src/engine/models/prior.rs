@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Model, ModelFile, Origin, RarityRow, Record};
 use crate::{
-    anomaly::ForestParams,
+    anomaly::{ForestParams, forest_weight},
     engine::{Snapshot, climate::Lone},
 };
 
@@ -58,6 +58,12 @@ impl Prior {
         &self.model
     }
 
+    /// Factor in the evidence of a metric without a forest: what is common anywhere counts less, but nothing counts more
+    /// because simulated metrics do not show it. (Measured: `models/README.md`.)
+    pub(in crate::engine) fn weight(&self, rarity: &RarityRow) -> f32 {
+        forest_weight(self.model.score(rarity)).min(1.0)
+    }
+
     /// Its tail.
     #[must_use]
     pub fn tail(&self) -> Tail {
@@ -102,7 +108,7 @@ impl PriorBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anomaly::{FEATURES, forest_weight};
+    use crate::anomaly::FEATURES;
 
     #[test]
     fn the_shipped_prior_is_read_and_small() {
@@ -111,9 +117,8 @@ mod tests {
         let record = prior.record();
         assert_eq!((record.features, record.trees, record.sample_size), (FEATURES, TREES, SAMPLE));
         assert!(prior.tail().rate > 0.0 && prior.tail().scale > 0.0, "{:?}", prior.tail());
-        let weight = |row: &RarityRow| forest_weight(prior.model().score(row));
-        assert!(weight(&[0.0; FEATURES]) < 1.0, "what is usual counts less");
-        assert!(weight(&[12.0; FEATURES]) > 1.0, "what is rare in every way counts more");
+        assert!(prior.weight(&[0.0; FEATURES]) < 1.0, "what is usual counts less");
+        assert_eq!(prior.weight(&[12.0; FEATURES]), 1.0, "what is rare in every way counts in full");
     }
 
     #[test]
