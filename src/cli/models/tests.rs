@@ -15,11 +15,14 @@ fn place(dir: &Path) -> Place {
 fn learnt() -> Snapshot {
     let mut engine = Engine::new(Options::default());
     let mut encoder = Encoder::new(Protocol::V1);
-    for i in 0..2_000_i64 {
+    for i in 0..6_000_i64 {
         for (number, metric) in ["first", "second"].iter().enumerate() {
             let labels = Labels::from_pairs([("__name__", *metric), ("job", "shop")]);
             let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&i.to_le_bytes(), number as u64);
-            let sample = Sample { at: 1_700_000_000_000 + i * 15_000, value: (hash % 1_000) as f64 };
+            let sample = Sample {
+                at: 1_700_000_000_000 + i * 15_000,
+                value: -((hash >> 11) as f64 / (1_u64 << 53) as f64).ln(),
+            };
             encoder.series(&labels, &[sample]);
         }
         let request = WriteRequest::decode(Protocol::V1, encoder.body(), &Limits::default()).unwrap();
