@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     engine::{
-        FamilyMetadata, Heed, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn, Turned,
-        WriteReport, in_order, malformed,
+        FamilyMetadata, Heed, ModelList, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn,
+        Turned, WriteReport, in_order, malformed,
     },
     ingest::remote_write::WriteRequest,
     signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
@@ -248,6 +248,15 @@ impl Fleet {
     pub fn metadata(&self, tenant: &TenantId) -> Result<BTreeMap<String, FamilyMetadata>, Unavailable> {
         let tenant = tenant.clone();
         Ok(self.ask(move |shard| shard.metadata(&tenant))?.into_iter().flatten().collect())
+    }
+
+    /// The models of a tenant. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn models(&self, tenant: &TenantId) -> Result<ModelList, Unavailable> {
+        let tenant = tenant.clone();
+        Ok(self.ask(move |shard| shard.models(&tenant))?.into_iter().next().unwrap_or_default())
     }
 
     /// Sizes and counts, a value for each shard. Blocks.

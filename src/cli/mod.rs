@@ -10,6 +10,7 @@ mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod logging;
+mod models;
 mod serve;
 
 /// A lookout beside Prometheus: learns what is normal for every series, says what is wrong and why.
@@ -30,6 +31,8 @@ enum Command {
     /// Replay files, or a Prometheus server's history, through the engine and write scores and a report
     #[cfg(feature = "backtest")]
     Backtest(backtest::Args),
+    /// List the forests that were trained, carry them from one vigie to another
+    Models(models::Args),
     /// Check a configuration file, or print the manual of its keys
     Config(config::Args),
 }
@@ -45,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "backtest")]
         Command::Backtest(args) => backtest::run(args),
+        Command::Models(args) => models::run(args),
         Command::Config(args) => config::run(args),
     }
 }

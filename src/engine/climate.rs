@@ -9,7 +9,7 @@
 //!   somewhere has to go further than ever before to be told of.
 //! - **Bar**: the weight from which a finding is raised, such that the findings that nothing else supports stay within
 //!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
-//!   exponentially, with the prior that our own simulator gives ([`Prior`]).
+//!   exponentially, added to what our own simulator gave ([`Tail`]).
 
 use std::{
     cmp::Reverse,
@@ -22,6 +22,7 @@ pub(super) use super::groups::Departure;
 use super::{
     families::FamilyName,
     groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
+    models::Tail,
 };
 use crate::{
     anomaly::{Circumstances, Detector, kinds::PeerEvent},
@@ -54,18 +55,33 @@ const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
 const BAR: std::ops::RangeInclusive<f64> = 9.0..=18.5;
 
-/// How weights are distributed before a tenant has shown its own: findings above [`BASE`] per series and week, how fast
-/// they get rarer with weight, and how many series-weeks and findings this counts for.
-#[derive(Clone, Copy, Debug)]
-struct Prior {
-    rate: f64,
-    scale: f64,
-    weeks: f64,
+/// Series-weeks, and findings, that the prior [`Tail`] counts for.
+const PRIOR_WEEKS: f64 = 200.0;
+const PRIOR_FINDINGS: f64 = 20.0;
+
+/// Findings above [`BASE`] that nothing supported, the sum of their weights beyond it, and the series-weeks in which they
+/// came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lone {
     findings: f64,
+    beyond: f64,
+    weeks: f64,
 }
 
-/// Measured over simulated weeks of the demo's shop without faults.
-const PRIOR: Prior = Prior { rate: 0.05, scale: 2.0, weeks: 200.0, findings: 20.0 };
+impl Lone {
+    pub(super) fn add(&mut self, other: Self) {
+        self.findings += other.findings;
+        self.beyond += other.beyond;
+        self.weeks += other.weeks;
+    }
+
+    /// Their tail; the default one without any finding.
+    pub(super) fn tail(&self) -> Tail {
+        let measured = self.findings > 0.0 && self.weeks > 0.0;
+        let tail = Tail { rate: self.findings / self.weeks, scale: self.beyond / self.findings };
+        if measured { tail } else { Tail::default() }
+    }
+}
 
 /// A series that has become disturbed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -219,8 +235,17 @@ pub(super) struct Climate {
 }
 
 impl Climate {
+    /// Newest event time.
+    pub(super) fn now(&self) -> Option<TimestampMs> {
+        self.now
+    }
+
+    pub(super) fn lone(&self) -> Lone {
+        Lone { findings: self.alone, beyond: self.beyond, weeks: self.weeks }
+    }
+
     /// Takes what shards reported at one turn, and says what is new. `budget` is in findings per week.
-    pub(super) fn absorb(&mut self, reports: Vec<Tidings>, budget: f64) -> News {
+    pub(super) fn absorb(&mut self, reports: Vec<Tidings>, budget: f64, prior: Tail) -> News {
         let mut all = Tidings { newest: TimestampMs::MIN, ..Tidings::default() };
         reports.into_iter().for_each(|report| all.merge(report));
         // Whatever shard it came from, it comes in the same order.
@@ -235,8 +260,8 @@ impl Climate {
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
-        let families = self.record(all.over, all.series, now, passed);
-        self.bar = self.bar_for(all.series, budget);
+        let families = self.record(all.over, all.series, (now, passed), prior);
+        self.bar = self.bar_for(all.series, budget, prior);
         all.wanted.sort_unstable();
         all.wanted.dedup();
         // Of each group the one that knows most, whatever shard it lives in.
@@ -272,8 +297,8 @@ impl Climate {
         &mut self,
         over: Vec<Episodic>,
         series: usize,
-        now: TimestampMs,
-        passed: i64,
+        (now, passed): (TimestampMs, i64),
+        prior: Tail,
     ) -> Vec<(FamilyName, Familiarity)> {
         let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
         self.alone *= fade;
@@ -282,7 +307,7 @@ impl Climate {
         for episode in over {
             let beyond = f64::from(episode.weight) - BASE;
             if episode.alone && beyond > 0.0 {
-                self.beyond += beyond.min(4.0 * self.scale());
+                self.beyond += beyond.min(4.0 * self.scale(prior));
                 self.alone += 1.0;
             }
             // What others support is an incident, and the same incident is to be told of again.
@@ -299,14 +324,14 @@ impl Climate {
         changed
     }
 
-    fn scale(&self) -> f64 {
-        (self.beyond + PRIOR.findings * PRIOR.scale) / (self.alone + PRIOR.findings)
+    fn scale(&self, prior: Tail) -> f64 {
+        (self.beyond + PRIOR_FINDINGS * prior.scale) / (self.alone + PRIOR_FINDINGS)
     }
 
     /// The weight that chance is expected to pass `budget` times a week.
-    fn bar_for(&self, series: usize, budget: f64) -> f64 {
-        let rate = (self.alone + PRIOR.weeks * PRIOR.rate) / (self.weeks + PRIOR.weeks);
-        let bar = BASE + self.scale() * (rate * series.max(1) as f64 / budget).ln();
+    fn bar_for(&self, series: usize, budget: f64, prior: Tail) -> f64 {
+        let rate = (self.alone + PRIOR_WEEKS * prior.rate) / (self.weeks + PRIOR_WEEKS);
+        let bar = BASE + self.scale(prior) * (rate * series.max(1) as f64 / budget).ln();
         bar.clamp(*BAR.start(), *BAR.end())
     }
 }
@@ -462,15 +487,17 @@ mod tests {
     #[test]
     fn the_bar_follows_the_budget_and_what_is_seen() {
         let quiet = Climate::default();
-        assert!(quiet.bar_for(500, 0.5) > quiet.bar_for(500, 2.0));
-        assert!(quiet.bar_for(900, 2.0) > quiet.bar_for(500, 2.0));
+        let usual = Tail::default();
+        let bar = |series, budget| quiet.bar_for(series, budget, usual);
+        assert!(bar(500, 0.5) > bar(500, 2.0));
+        assert!(bar(900, 2.0) > bar(500, 2.0));
         let mut noisy = Climate::default();
         let mut calm = Climate::default();
         for hour in 1..24 * 14 {
             let tidings =
                 |over| vec![Tidings { newest: hour * HOUR, series: 500, stirs: vec![], over, ..Tidings::default() }];
-            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
-            calm.absorb(tidings(vec![]), 2.0);
+            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0, usual);
+            calm.absorb(tidings(vec![]), 2.0, usual);
         }
         assert!(noisy.bar > calm.bar + 1.0, "{} against {}", noisy.bar, calm.bar);
     }

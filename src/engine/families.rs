@@ -11,9 +11,13 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::climate::{Climate, News, Tidings};
+use super::{
+    Options,
+    climate::{Climate, Lone, News, Tidings},
+    models::{Model, ModelList, Origin, Prior, Record, Tail},
+};
 use crate::{
-    anomaly::{FEATURES, Forest, ForestParams},
+    anomaly::{FEATURES, ForestParams},
     signal::{SeriesKey, TenantId, TimestampMs},
 };
 
@@ -65,6 +69,11 @@ impl Reservoir {
         self.seen
     }
 
+    /// The rows kept, in an order that favours none.
+    pub(super) fn rarities(&self) -> impl Iterator<Item = [f32; FEATURES]> {
+        self.rows.iter().map(|row| row.rarity)
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.seen += other.seen;
         self.rows.extend_from_slice(&other.rows);
@@ -84,12 +93,18 @@ pub(super) type FamilyName = Arc<str>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Models {
     pub(super) generation: u64,
-    pub(super) forests: Arc<BTreeMap<(TenantId, FamilyName), Arc<Forest>>>,
+    pub(super) forests: Arc<BTreeMap<(TenantId, FamilyName), Arc<Model>>>,
 }
 
 impl Models {
     pub(super) fn heap_bytes(&self) -> usize {
         self.forests.values().map(|forest| forest.size_bytes()).sum()
+    }
+
+    pub(super) fn list(&self, tenant: &TenantId, prior: Option<Record>) -> ModelList {
+        let own = self.forests.iter().filter(|((owner, _), _)| owner == tenant);
+        let models = own.map(|((_, family), model)| (family.to_string(), *model.record())).collect();
+        ModelList { generation: self.generation, models, prior }
     }
 }
 
@@ -121,6 +136,8 @@ pub struct Trainer {
     seed: u64,
     /// Findings that chance may raise, per tenant and week.
     budget: f64,
+    /// What is assumed of a tenant's findings before it has any.
+    tail: Tail,
     climates: BTreeMap<TenantId, Climate>,
     models: Models,
     trained_at: HashMap<(TenantId, FamilyName), u64>,
@@ -131,7 +148,7 @@ pub struct Trainer {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TrainerState {
     generation: u64,
-    forests: Vec<(TenantId, FamilyName, Arc<Forest>)>,
+    forests: Vec<(TenantId, FamilyName, Arc<Model>)>,
     trained_at: Vec<(TenantId, FamilyName, u64)>,
     collect: Vec<(TenantId, FamilyName)>,
     climates: BTreeMap<TenantId, Climate>,
@@ -141,8 +158,9 @@ pub(super) struct TrainerState {
 impl Trainer {
     /// A trainer with nothing trained.
     #[must_use]
-    pub fn new(seed: u64, budget: f64) -> Self {
-        Self { seed, budget, ..Self::default() }
+    pub fn new(options: &Options) -> Self {
+        let tail = options.prior.as_deref().map(Prior::tail).unwrap_or_default();
+        Self { seed: options.seed, budget: options.false_alarms_per_week, tail, ..Self::default() }
     }
 
     /// What the shards are to do at the next turn.
@@ -167,9 +185,9 @@ impl Trainer {
                 tidings.entry(tenant).or_default().push(told);
             }
         }
-        let budget = self.budget;
+        let (budget, tail) = (self.budget, self.tail);
         let mut absorb = |(tenant, told): (TenantId, Vec<Tidings>)| {
-            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget);
+            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget, tail);
             (tenant, news)
         };
         let news = tidings.into_iter().map(&mut absorb).collect();
@@ -189,13 +207,18 @@ impl Trainer {
         let mut trained = Vec::new();
         for (family, reservoir) in rows {
             self.trained_at.insert(family.clone(), reservoir.seen);
-            let flat: Vec<f32> = reservoir.rows.iter().flat_map(|row| row.rarity).collect();
             let params = ForestParams { trees: TREES, sample_size: 256, seed: self.seed };
             if reservoir.rows.len() < ROWS_MIN {
                 continue;
             }
-            if let Ok(forest) = Forest::fit(&flat, FEATURES, &params) {
-                trained.push((family, Arc::new(forest)));
+            let origin = Origin {
+                generation: self.models.generation + 1,
+                trained_at: self.climates.get(&family.0).and_then(Climate::now),
+                rows_seen: reservoir.seen,
+            };
+            let before = self.models.forests.get(&family).map(Arc::as_ref);
+            if let Some(model) = Model::train(reservoir.rarities().collect(), params, origin, before) {
+                trained.push((family, Arc::new(model)));
             }
         }
         if !trained.is_empty() {
@@ -218,17 +241,41 @@ impl Trainer {
         }
     }
 
-    pub(super) fn restore(seed: u64, budget: f64, state: TrainerState) -> Self {
-        let forests: BTreeMap<_, _> = state.forests.into_iter().map(|(t, f, forest)| ((t, f), forest)).collect();
-        let models = Models { generation: state.generation, forests: Arc::new(forests) };
+    pub(super) fn restore(options: &Options, state: TrainerState) -> Self {
+        let models = state.models();
         Self {
-            seed,
-            budget,
             climates: state.climates,
             models: models.clone(),
             trained_at: state.trained_at.into_iter().map(|(t, f, n)| ((t, f), n)).collect(),
             next: Turn { models, collect: state.collect.into(), news: Arc::new(state.news) },
+            ..Self::new(options)
         }
+    }
+}
+
+impl TrainerState {
+    pub(super) fn models(&self) -> Models {
+        let forests = self.forests.iter().map(|(t, f, model)| ((t.clone(), f.clone()), model.clone()));
+        Models { generation: self.generation, forests: Arc::new(forests.collect()) }
+    }
+
+    /// Puts models in force as if they had been trained from this tenant's rows; gives their number.
+    pub(super) fn import(&mut self, tenant: &TenantId, models: Vec<(FamilyName, Model)>) -> usize {
+        self.generation += 1;
+        let count = models.len();
+        for (family, model) in models {
+            self.forests.retain(|(t, f, _)| (t, f) != (tenant, &family));
+            self.trained_at.retain(|(t, f, _)| (t, f) != (tenant, &family));
+            self.collect.retain(|(t, f)| (t, f) != (tenant, &family));
+            self.trained_at.push((tenant.clone(), family.clone(), model.record().origin.rows_seen));
+            self.forests.push((tenant.clone(), family, Arc::new(model.renumbered(self.generation))));
+        }
+        count
+    }
+
+    /// Findings of all tenants that nothing supported.
+    pub(super) fn lone(&self) -> impl Iterator<Item = Lone> {
+        self.climates.values().map(Climate::lone)
     }
 }
 
@@ -260,7 +307,7 @@ mod tests {
 
     #[test]
     fn forests_are_trained_when_there_are_rows_and_again_when_they_double() {
-        let mut trainer = Trainer::new(1, 2.0);
+        let mut trainer = Trainer::new(&Options::default());
         let family = (TenantId::default(), FamilyName::from("up"));
         let mut reservoir = [Reservoir::default()];
         offer_all(&mut reservoir);

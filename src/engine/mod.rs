@@ -14,6 +14,7 @@ mod joint;
 mod kinds;
 mod lessons;
 mod lifecycle;
+mod models;
 mod options;
 mod pace;
 mod policy;
@@ -29,6 +30,9 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use families::{Trainer, Turn, Turned};
+pub use models::{
+    FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record, Tail,
+};
 pub use options::{AnswerNames, Options};
 pub use policy::{Heed, PLANS_MAX, Told};
 pub use report::{Refusal, Scored, SeriesName, WriteReport};
@@ -57,7 +61,7 @@ impl Engine {
     pub fn new(options: Options) -> Self {
         let shards = options.shards.max(1);
         Self {
-            trainer: Trainer::new(options.seed, options.false_alarms_per_week),
+            trainer: Trainer::new(&options),
             router: Router::new(shards),
             shards: (0..shards).map(|number| Shard::new(number, options.clone())).collect(),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::models::Prior;
 use crate::signal::{Maintenance, Rule, TimestampMs};
 
 /// Settings of the engine. The defaults are the shipped configuration.
@@ -31,6 +32,8 @@ pub struct Options {
     pub findings_kept: usize,
     /// Names of the series that vigie answers with.
     pub names: AnswerNames,
+    /// What is assumed of what has shown nothing yet.
+    pub prior: Option<Arc<Prior>>,
     /// Seed of all randomness.
     pub seed: u64,
 }
@@ -50,6 +53,7 @@ impl Default for Options {
             maintenance: Arc::default(),
             findings_kept: 1_000,
             names: AnswerNames::VIGIE,
+            prior: Prior::shipped(),
             seed: 1,
         }
     }

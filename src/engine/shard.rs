@@ -185,6 +185,10 @@ impl Shard {
         stats
     }
 
+    pub(super) fn kept_models(&self) -> &Models {
+        &self.models
+    }
+
     pub(super) fn set_models(&mut self, models: Models) {
         self.models = models;
     }

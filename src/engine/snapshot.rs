@@ -19,7 +19,7 @@ use crate::signal::{GroupKey, Identity, Kind, Labels, Maintenance, SeriesKey, Te
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     tenants: Vec<SavedTenant>,
-    trainer: TrainerState,
+    pub(super) trainer: TrainerState,
     router: Option<Router>,
 }
 
@@ -126,11 +126,16 @@ impl Snapshot {
         self.tenants.iter().map(|tenant| tenant.series.len()).sum()
     }
 
+    /// The rows of every tenant and metric.
+    pub(super) fn reservoirs(&self) -> impl Iterator<Item = &Reservoir> {
+        self.tenants.iter().flat_map(|tenant| tenant.reservoirs.iter().map(|(_, rows)| rows))
+    }
+
     /// Spreads the state over the shards that `options` ask for.
     #[must_use]
     pub fn take_apart(self, options: &Options) -> (Vec<Shard>, Trainer, Router) {
         let count = options.shards.max(1);
-        let trainer = Trainer::restore(options.seed, options.false_alarms_per_week, self.trainer);
+        let trainer = Trainer::restore(options, self.trainer);
         let mut shards: Vec<Shard> = (0..count).map(|number| Shard::new(number, options.clone())).collect();
         for saved in self.tenants {
             restore_tenant(&mut shards, saved, options);

@@ -10,6 +10,7 @@ use super::{
     families::{Models, Reservoir},
     findings::{Case, Findings, Subject},
     lessons::{Lessons, Shape},
+    models::Model,
     pace::Paces,
     policy::{Plans, Policies, subject_group},
     state::{Series, SeriesState, Workload, WorkloadState},
@@ -57,7 +58,7 @@ pub(super) struct Tenant {
     pub(super) workloads: Vec<Option<Box<Workload>>>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
     pub(super) reservoirs: HashMap<Symbol, Reservoir>,
-    forests: HashMap<Symbol, std::sync::Arc<anomaly::Forest>>,
+    forests: HashMap<Symbol, std::sync::Arc<Model>>,
     pub(super) generation: u64,
     pub(super) metadata: BTreeMap<String, FamilyMetadata>,
     pub(super) findings: Findings,
@@ -371,8 +372,11 @@ impl Tenant {
         let state = &mut series.state;
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
-        let weigh =
-            |rarity: &[f32; FEATURES]| forest.map_or(1.0, |forest| anomaly::forest_weight(forest.score(rarity)));
+        let prior = context.options.prior.as_deref();
+        let weigh = |rarity: &[f32; FEATURES]| match forest {
+            Some(forest) => anomaly::forest_weight(forest.score(rarity)),
+            None => prior.map_or(1.0, |prior| prior.weight(rarity)),
+        };
         let judged = detector.observe(&pace.cadence, sample.at, value, weigh, &mut state.spare);
         if judged.evidence > 0.0 {
             let reservoir = self.reservoirs.entry(series.metric).or_default();

@@ -198,6 +198,7 @@ fn options(app: &App) -> Result<Options, Problem> {
         findings_kept: config.anomaly.findings_kept,
         names: app.answer_names(),
         seed: config.seed,
+        ..Options::default()
     })
 }
 
