@@ -9,7 +9,7 @@
 //!   somewhere has to go further than ever before to be told of.
 //! - **Bar**: the weight from which a finding is raised, such that the findings that nothing else supports stay within
 //!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
-//!   exponentially, added to what our own simulator gave ([`Tail`]).
+//!   exponentially, added to what is assumed at first.
 
 use std::{
     cmp::Reverse,
@@ -22,7 +22,6 @@ pub(super) use super::groups::Departure;
 use super::{
     families::FamilyName,
     groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
-    models::Tail,
 };
 use crate::{
     anomaly::{Circumstances, Detector, kinds::PeerEvent},
@@ -55,33 +54,16 @@ const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
 const BAR: std::ops::RangeInclusive<f64> = 9.0..=18.5;
 
-/// Series-weeks, and findings, that the prior [`Tail`] counts for.
+/// Series-weeks, and findings, that what is assumed counts for.
 const PRIOR_WEEKS: f64 = 200.0;
 const PRIOR_FINDINGS: f64 = 20.0;
 
-/// Findings above [`BASE`] that nothing supported, the sum of their weights beyond it, and the series-weeks in which they
-/// came.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lone {
-    findings: f64,
-    beyond: f64,
-    weeks: f64,
-}
-
-impl Lone {
-    pub(super) fn add(&mut self, other: Self) {
-        self.findings += other.findings;
-        self.beyond += other.beyond;
-        self.weeks += other.weeks;
-    }
-
-    /// Their tail; the default one without any finding.
-    pub(super) fn tail(&self) -> Tail {
-        let measured = self.findings > 0.0 && self.weeks > 0.0;
-        let tail = Tail { rate: self.findings / self.weeks, scale: self.beyond / self.findings };
-        if measured { tail } else { Tail::default() }
-    }
-}
+/// What is assumed of findings that nothing supports before a tenant has shown its own: how many pass [`BASE`] per series
+/// and week, and the weight over which they get rarer by a factor of e. (The simulated shop without faults has 0.03 and a
+/// mean excess of 3.1; but weights end at 22.5, so that their tail falls faster than that, and a bar by those figures
+/// missed faults that a bar by these found at as few false alarms.)
+const PRIOR_RATE: f64 = 0.05;
+const PRIOR_SCALE: f64 = 2.0;
 
 /// A series that has become disturbed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,12 +222,8 @@ impl Climate {
         self.now
     }
 
-    pub(super) fn lone(&self) -> Lone {
-        Lone { findings: self.alone, beyond: self.beyond, weeks: self.weeks }
-    }
-
     /// Takes what shards reported at one turn, and says what is new. `budget` is in findings per week.
-    pub(super) fn absorb(&mut self, reports: Vec<Tidings>, budget: f64, prior: Tail) -> News {
+    pub(super) fn absorb(&mut self, reports: Vec<Tidings>, budget: f64) -> News {
         let mut all = Tidings { newest: TimestampMs::MIN, ..Tidings::default() };
         reports.into_iter().for_each(|report| all.merge(report));
         // Whatever shard it came from, it comes in the same order.
@@ -260,8 +238,8 @@ impl Climate {
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
-        let families = self.record(all.over, all.series, (now, passed), prior);
-        self.bar = self.bar_for(all.series, budget, prior);
+        let families = self.record(all.over, all.series, (now, passed));
+        self.bar = self.bar_for(all.series, budget);
         all.wanted.sort_unstable();
         all.wanted.dedup();
         // Of each group the one that knows most, whatever shard it lives in.
@@ -298,7 +276,6 @@ impl Climate {
         over: Vec<Episodic>,
         series: usize,
         (now, passed): (TimestampMs, i64),
-        prior: Tail,
     ) -> Vec<(FamilyName, Familiarity)> {
         let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
         self.alone *= fade;
@@ -307,7 +284,7 @@ impl Climate {
         for episode in over {
             let beyond = f64::from(episode.weight) - BASE;
             if episode.alone && beyond > 0.0 {
-                self.beyond += beyond.min(4.0 * self.scale(prior));
+                self.beyond += beyond.min(4.0 * self.scale());
                 self.alone += 1.0;
             }
             // What others support is an incident, and the same incident is to be told of again.
@@ -324,14 +301,14 @@ impl Climate {
         changed
     }
 
-    fn scale(&self, prior: Tail) -> f64 {
-        (self.beyond + PRIOR_FINDINGS * prior.scale) / (self.alone + PRIOR_FINDINGS)
+    fn scale(&self) -> f64 {
+        (self.beyond + PRIOR_FINDINGS * PRIOR_SCALE) / (self.alone + PRIOR_FINDINGS)
     }
 
     /// The weight that chance is expected to pass `budget` times a week.
-    fn bar_for(&self, series: usize, budget: f64, prior: Tail) -> f64 {
-        let rate = (self.alone + PRIOR_WEEKS * prior.rate) / (self.weeks + PRIOR_WEEKS);
-        let bar = BASE + self.scale(prior) * (rate * series.max(1) as f64 / budget).ln();
+    fn bar_for(&self, series: usize, budget: f64) -> f64 {
+        let rate = (self.alone + PRIOR_WEEKS * PRIOR_RATE) / (self.weeks + PRIOR_WEEKS);
+        let bar = BASE + self.scale() * (rate * series.max(1) as f64 / budget).ln();
         bar.clamp(*BAR.start(), *BAR.end())
     }
 }
@@ -487,8 +464,7 @@ mod tests {
     #[test]
     fn the_bar_follows_the_budget_and_what_is_seen() {
         let quiet = Climate::default();
-        let usual = Tail::default();
-        let bar = |series, budget| quiet.bar_for(series, budget, usual);
+        let bar = |series, budget| quiet.bar_for(series, budget);
         assert!(bar(500, 0.5) > bar(500, 2.0));
         assert!(bar(900, 2.0) > bar(500, 2.0));
         let mut noisy = Climate::default();
@@ -496,8 +472,8 @@ mod tests {
         for hour in 1..24 * 14 {
             let tidings =
                 |over| vec![Tidings { newest: hour * HOUR, series: 500, stirs: vec![], over, ..Tidings::default() }];
-            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0, usual);
-            calm.absorb(tidings(vec![]), 2.0, usual);
+            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
+            calm.absorb(tidings(vec![]), 2.0);
         }
         assert!(noisy.bar > calm.bar + 1.0, "{} against {}", noisy.bar, calm.bar);
     }

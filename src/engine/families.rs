@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     Options,
-    climate::{Climate, Lone, News, Tidings},
-    models::{Model, ModelList, Origin, Prior, Record, Tail},
+    climate::{Climate, News, Tidings},
+    models::{Model, ModelList, Origin, Record},
 };
 use crate::{
     anomaly::{FEATURES, ForestParams},
@@ -137,7 +137,6 @@ pub struct Trainer {
     /// Findings that chance may raise, per tenant and week.
     budget: f64,
     /// What is assumed of a tenant's findings before it has any.
-    tail: Tail,
     climates: BTreeMap<TenantId, Climate>,
     models: Models,
     trained_at: HashMap<(TenantId, FamilyName), u64>,
@@ -159,8 +158,7 @@ impl Trainer {
     /// A trainer with nothing trained.
     #[must_use]
     pub fn new(options: &Options) -> Self {
-        let tail = options.prior.as_deref().map(Prior::tail).unwrap_or_default();
-        Self { seed: options.seed, budget: options.false_alarms_per_week, tail, ..Self::default() }
+        Self { seed: options.seed, budget: options.false_alarms_per_week, ..Self::default() }
     }
 
     /// What the shards are to do at the next turn.
@@ -185,9 +183,9 @@ impl Trainer {
                 tidings.entry(tenant).or_default().push(told);
             }
         }
-        let (budget, tail) = (self.budget, self.tail);
+        let budget = self.budget;
         let mut absorb = |(tenant, told): (TenantId, Vec<Tidings>)| {
-            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget, tail);
+            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget);
             (tenant, news)
         };
         let news = tidings.into_iter().map(&mut absorb).collect();
@@ -271,11 +269,6 @@ impl TrainerState {
             self.forests.push((tenant.clone(), family, Arc::new(model.renumbered(self.generation))));
         }
         count
-    }
-
-    /// Findings of all tenants that nothing supported.
-    pub(super) fn lone(&self) -> impl Iterator<Item = Lone> {
-        self.climates.values().map(Climate::lone)
     }
 }
 

@@ -30,9 +30,7 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use families::{Trainer, Turn, Turned};
-pub use models::{
-    FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record, Tail,
-};
+pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
 pub use policy::{Heed, PLANS_MAX, Told};
 pub use report::{Refusal, Scored, SeriesName, WriteReport};

@@ -36,10 +36,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let prior = build(&args.seeds, i64::from(args.days) * DAY)?;
-    let (record, tail) = (*prior.record(), prior.tail());
+    let record = *prior.record();
     write(&args.out, &ModelFile::new(Vec::new(), Some(prior)))?;
     println!("{}: {} rows of {} seen", args.out.display(), record.rows, record.origin.rows_seen);
-    println!("{:#?}\n{tail:#?}", record.quality);
+    println!("{:#?}", record.quality);
     Ok(())
 }
 

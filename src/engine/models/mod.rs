@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use file::{FileError, ModelFile, NamedModel};
-pub use prior::{Prior, PriorBuilder, Tail};
+pub use prior::{Prior, PriorBuilder};
 pub use quality::Quality;
 
 use super::{Shard, Snapshot};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Model, ModelFile, Origin, RarityRow, Record};
 use crate::{
     anomaly::{ForestParams, forest_weight},
-    engine::{Snapshot, climate::Lone},
+    engine::Snapshot,
 };
 
 /// Rows taken of each metric of a simulation: a metric with many series tells no more than one with few.
@@ -21,27 +21,10 @@ static SHIPPED: LazyLock<Option<Arc<Prior>>> = LazyLock::new(|| {
     file.ok().and_then(|file| file.prior).map(Arc::new)
 });
 
-/// How weights of findings that nothing supports are distributed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tail {
-    /// Findings above the base, per series and week.
-    pub rate: f64,
-    /// Weight over which they get rarer by a factor of e.
-    pub scale: f64,
-}
-
-impl Default for Tail {
-    /// Without a prior.
-    fn default() -> Self {
-        Self { rate: 0.05, scale: 2.0 }
-    }
-}
-
-/// A forest for metrics that have none of their own yet, and the tail that a tenant's own findings are added to.
+/// A forest for metrics that have none of their own yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prior {
     model: Model,
-    tail: Tail,
 }
 
 impl Prior {
@@ -64,12 +47,6 @@ impl Prior {
         forest_weight(self.model.score(rarity)).min(1.0)
     }
 
-    /// Its tail.
-    #[must_use]
-    pub fn tail(&self) -> Tail {
-        self.tail
-    }
-
     /// What is known of its forest.
     #[must_use]
     pub fn record(&self) -> &Record {
@@ -82,7 +59,6 @@ impl Prior {
 pub struct PriorBuilder {
     rows: Vec<RarityRow>,
     seen: u64,
-    lone: Lone,
 }
 
 impl PriorBuilder {
@@ -92,7 +68,6 @@ impl PriorBuilder {
             self.seen += reservoir.seen();
             self.rows.extend(reservoir.rarities().take(ROWS_PER_FAMILY));
         }
-        snapshot.trainer.lone().for_each(|lone| self.lone.add(lone));
     }
 
     /// The prior; `None` when nothing was added.
@@ -101,7 +76,7 @@ impl PriorBuilder {
         let params = ForestParams { trees: TREES, sample_size: SAMPLE, seed };
         let origin = Origin { generation: 0, trained_at: None, rows_seen: self.seen };
         let model = (!self.rows.is_empty()).then(|| Model::train(self.rows.into(), params, origin, None))??;
-        Some(Prior { model, tail: self.lone.tail() })
+        Some(Prior { model })
     }
 }
 
@@ -116,7 +91,6 @@ mod tests {
         let prior = Prior::shipped().expect("build models/prior.model anew");
         let record = prior.record();
         assert_eq!((record.features, record.trees, record.sample_size), (FEATURES, TREES, SAMPLE));
-        assert!(prior.tail().rate > 0.0 && prior.tail().scale > 0.0, "{:?}", prior.tail());
         assert!(prior.weight(&[0.0; FEATURES]) < 1.0, "what is usual counts less");
         assert_eq!(prior.weight(&[12.0; FEATURES]), 1.0, "what is rare in every way counts in full");
     }
