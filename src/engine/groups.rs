@@ -124,7 +124,7 @@ impl Groups {
             }
         }
         // It is over when the first of those that left together is back.
-        back.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        back.sort_unstable_by_key(|(key, _)| *key);
         back.dedup_by_key(|(key, _)| *key);
         departures.extend(back.into_iter().map(|(key, labels)| Departure {
             key,
@@ -146,7 +146,7 @@ impl Groups {
     }
 
     /// Compares siblings by their levels.
-    pub(super) fn compare(&mut self, levels: &mut Vec<(GroupKey, SeriesKey, f64)>) -> Vec<(SeriesKey, PeerEvent)> {
+    pub(super) fn compare(&mut self, levels: &mut [(GroupKey, SeriesKey, f64)]) -> Vec<(SeriesKey, PeerEvent)> {
         levels.sort_unstable_by_key(|(group, series, _)| (*group, *series));
         let mut told = Vec::new();
         for members in levels.chunk_by(|a, b| a.0 == b.0).filter(|members| members.len() >= MEMBERS_MIN as usize) {

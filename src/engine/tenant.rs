@@ -172,7 +172,7 @@ impl Tenant {
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         let Some(last) = state.last else { return };
         state.is_heir = true;
-        *own = Box::new(heirloom.detector.heir(own.level(), last.at));
+        **own = heirloom.detector.heir(own.level(), last.at);
     }
 
     /// What is to be told at a turn.
