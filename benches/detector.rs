@@ -53,7 +53,7 @@ fn counter_rate(_: usize, noise: &mut Noise) -> f64 {
 
 /// A queue: mostly empty, at times filled for a while.
 fn bursty(i: usize, noise: &mut Noise) -> f64 {
-    if (i / 12).wrapping_mul(2_654_435_761) % 29 == 0 { (-40.0 * noise.uniform().ln()).round() } else { 0.0 }
+    if (i / 12).wrapping_mul(2_654_435_761).is_multiple_of(29) { (-40.0 * noise.uniform().ln()).round() } else { 0.0 }
 }
 
 type Make = fn(usize, &mut Noise) -> f64;
