@@ -20,6 +20,7 @@ use crate::{
 const FRESH_MS: i64 = 600_000;
 
 impl Tenant {
+    /// Judges a value of the series in `slot`, keeps what is said of it, and tells what follows.
     pub(super) fn judge(&mut self, slot: u32, sample: Sample, value: f64, step: u32, context: &mut Context<'_>) {
         let pace = context.paces.of(if step == 0 { 15_000 } else { step });
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
