@@ -144,7 +144,7 @@ impl Detector {
     /// A detector for a sibling of this one's series that begins at `value`: it knows how the siblings vary, and in what
     /// rhythm, around a level of its own.
     ///
-    /// What is known counts for no more than [`INHERITED`] samples, so that what the heir shows by itself soon weighs more.
+    /// What is known counts for no more than 400 samples, so that what the heir shows by itself soon weighs more.
     #[must_use]
     pub fn heir(&self, value: f64, at: TimestampMs) -> Self {
         let mut heir =

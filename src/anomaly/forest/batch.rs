@@ -47,7 +47,7 @@ pub struct Forest {
     /// Path length that code 255 stands for; the others in proportion.
     longest: f32,
     cuts: Cuts,
-    /// For each tree [`slots`](Self::slots) nodes by slot; slot 0 is not used. This is the feature that is cut.
+    /// For each tree `slots` nodes by slot; slot 0 is not used. This is the feature that is cut.
     node_features: Vec<u8>,
     /// Greater codes of the feature go right; [`NEVER`] below a leaf.
     node_cuts: Vec<i8>,

@@ -1,6 +1,6 @@
 //! What kind of anomaly it is: named kinds, and the detectors of those that no single sample shows.
 //!
-//! [`classify`] names an open episode of the sample detector. [`Slow`] watches one series over hours and days,
+//! [`classify()`] names an open episode of the sample detector. [`Slow`] watches one series over hours and days,
 //! [`Peers`] a group of siblings, [`Presence`] whether a group is there at all. All are pure state machines over event
 //! time. What each kind means, needs and takes: docs/kinds.md.
 
