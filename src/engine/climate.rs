@@ -52,7 +52,7 @@ const SIMILAR: f32 = 2.0;
 /// Weight above which the tail of findings is recorded.
 const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
-const BAR: std::ops::RangeInclusive<f64> = 9.0..=18.5;
+const BAR: std::ops::RangeInclusive<f64> = 9.0..=17.0;
 
 /// Series-weeks, and findings, that what is assumed counts for.
 const PRIOR_WEEKS: f64 = 200.0;
