@@ -23,4 +23,4 @@ pub use explain::{
 pub use forest::{Forest, ForestParams};
 pub use record::Records;
 pub use tail::{Seen, Tail, TailPrior};
-pub use threshold::{Circumstances, EVENT, Episode, RELEASE, Standing, Transition, forest_weight, threshold};
+pub use threshold::{Circumstances, EVENT, Episode, Standing, Transition, forest_weight, hold, threshold};

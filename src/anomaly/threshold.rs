@@ -30,7 +30,13 @@ pub fn threshold(step_ms: u32, per_week: f32) -> f32 {
 }
 
 /// Weight of the newest evidence in a held score that falls: half-life of 16 samples.
-pub const RELEASE: f32 = 0.042_395_674;
+const RELEASE: f32 = 0.042_395_674;
+
+/// A held score after `now`: it rises at once and falls slowly.
+#[must_use]
+pub fn hold(held: f32, now: f32) -> f32 {
+    if now > held { now } else { held + RELEASE * (now - held) }
+}
 
 /// Factor of the shared forest in the evidence, from its score of the row of rarities: the square of twice the score,
 /// within 0.4 to 1.5. Rows as isolated as any count half as much again, rows like many before count less, 1 stands at the

@@ -89,6 +89,28 @@ pub(super) struct Episodic {
     pub(super) alone: bool,
 }
 
+/// Evidence as it is weighed under the circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighed {
+    pub(super) weight: f32,
+    /// Whether nothing else supports it.
+    pub(super) is_alone: bool,
+}
+
+/// What a disturbance that goes on was given so far: the highest weight, and whether anything supported it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Burden {
+    weight: f32,
+    supported: bool,
+}
+
+impl Burden {
+    pub(super) fn bear(&mut self, weighed: Weighed) {
+        self.weight = self.weight.max(weighed.weight);
+        self.supported |= weighed.weight > 0.0 && !weighed.is_alone;
+    }
+}
+
 /// What the member of a group that has been there longest knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Heirloom {
@@ -121,9 +143,11 @@ impl Tidings {
         }
     }
 
-    pub(super) fn over(&mut self, episode: Episodic) {
-        if self.over.len() < REPORTS_MAX {
-            self.over.push(episode);
+    /// A disturbance of `series` is over; it went as far as `peak`. What never weighed anything is not worth a word.
+    pub(super) fn over(&mut self, at: TimestampMs, series: SeriesKey, family: &str, peak: f32, burden: Burden) {
+        if burden.weight > 0.0 && peak >= RECORD && self.over.len() < REPORTS_MAX {
+            let Burden { weight, supported } = burden;
+            self.over.push(Episodic { at, series, family: family.into(), evidence: peak, weight, alone: !supported });
         }
     }
 
@@ -382,21 +406,26 @@ impl Outlook {
         }
     }
 
-    /// Under which circumstances a series of `family` in `workload` shows evidence.
-    pub(super) fn circumstances(
+    /// Weighs the evidence that a subject of the family in `workload` shows. (The family is named only where there is
+    /// any: nearly every sample shows none.)
+    pub(super) fn weigh<F: AsRef<str>>(
         &self,
-        family: &str,
+        family: impl FnOnce() -> F,
         workload: WorkloadKey,
         evidence: f32,
         youth: f32,
-    ) -> Circumstances {
+    ) -> Weighed {
+        if evidence <= 0.0 {
+            return Weighed { weight: 0.0, is_alone: true };
+        }
         let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
-        Circumstances {
-            familiar: self.families.get(family).map_or(0.0, |known| known.alike(evidence)),
+        let circumstances = Circumstances {
+            familiar: self.families.get(family().as_ref()).map_or(0.0, |known| known.alike(evidence)),
             others: others as f32,
             usual_others: self.usual,
             youth,
-        }
+        };
+        Weighed { weight: circumstances.weigh(evidence), is_alone: circumstances.is_alone() }
     }
 
     /// What else moved while a series was disturbed since `since`, and how its siblings did.
@@ -489,8 +518,8 @@ mod tests {
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);
-        let alone = outlook.circumstances("m", WorkloadKey(1), 10.0, 0.0);
-        assert_eq!((alone.others, alone.familiar), (2.0, 0.0));
+        let among_two = outlook.weigh(|| "m", WorkloadKey(1), 10.0, 0.0);
+        assert!(among_two.weight > 12.0 && !among_two.is_alone, "{among_two:?}");
         outlook.hear(&News { now: HOUR + 2 * RECENT_MS, ..News::default() });
         assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());
     }

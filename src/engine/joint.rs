@@ -6,7 +6,6 @@
 
 use super::{
     Scored,
-    climate::{Episodic, RECORD},
     findings::{Case, Subject},
     lessons::Shape,
     pace::Pace,
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     anomaly::{
-        self, Circumstances, RELEASE, Standing, TailPrior, Transition,
+        self, Circumstances, Standing, TailPrior, Transition,
         workload::{Workload as WorkloadDetector, WorkloadParams, WorkloadScore},
     },
     series::{Verdict, resolve},
@@ -49,6 +48,11 @@ const SERIES_LIKE_MAX: f32 = 18.0;
 /// What lessons about a workload go by: the labels that name it without its instance.
 fn group_of(workload: &Workload) -> GroupKey {
     GroupKey::of(workload.state.labels.iter()).unwrap_or(GroupKey(workload.key.0))
+}
+
+/// Under which name the disturbances of such workloads are on record.
+fn family_of(group: GroupKey) -> String {
+    format!("workload {:016x}", group.0)
 }
 
 /// Whether a metric says how a workload behaves. Buckets repeat their `_count`; build facts and clocks do not behave.
@@ -141,7 +145,7 @@ impl Tenant {
         };
         let warm = state.rows > WARM_ROWS && metrics >= METRICS_MIN;
         let evidence = if warm { rarity } else { 0.0 };
-        state.held = if evidence > state.held { evidence } else { state.held + RELEASE * (evidence - state.held) };
+        state.held = anomaly::hold(state.held, evidence);
         let smooth = state.held / pace.workload_threshold;
         let is_event = state.records.observe(state.rows, evidence) > 0.0;
         let was_disturbed = state.episode.is_disturbed();
@@ -149,23 +153,17 @@ impl Tenant {
         let scale = SERIES_LIKE / pace.workload_threshold;
         let sustained = state.episode.observe(at, (evidence * scale).min(SERIES_LIKE_MAX), size, is_event);
         let youth = Circumstances::youth_at(i64::from(state.rows) * i64::from(pace.cadence.step_ms()));
-        let family = format!("workload {:016x}", group.0);
-        let circumstances = self.outlook.circumstances(&family, workload.key, sustained, youth);
-        let weight = circumstances.weigh(sustained);
+        let weighed = self.outlook.weigh(|| family_of(group), workload.key, sustained, youth);
+        state.burden.bear(weighed);
+        let weight = weighed.weight;
         let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
         let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };
         let is_known = may_raise && weight > 0.0 && self.lessons.covers(group, &shape);
         let standing = Standing { score: smooth, ratio: weight / self.outlook.bar, may_raise, is_known };
         let transition = state.episode.decide(standing);
-        state.weight = state.weight.max(weight);
-        state.supported |= weight > 0.0 && !circumstances.is_alone();
         if was_disturbed && !state.episode.is_disturbed() {
-            let (weight, supported) = (std::mem::take(&mut state.weight), std::mem::take(&mut state.supported));
-            if weight > 0.0 && state.episode.peak() >= RECORD {
-                let (series, family) = (SeriesKey(u128::from(workload.key.0)), family.as_str().into());
-                let evidence = state.episode.peak();
-                self.outlook.tidings.over(Episodic { at, series, family, evidence, weight, alone: !supported });
-            }
+            let (series, burden) = (SeriesKey(u128::from(workload.key.0)), std::mem::take(&mut state.burden));
+            self.outlook.tidings.over(at, series, &family_of(group), state.episode.peak(), burden);
         }
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));

@@ -2,16 +2,14 @@
 
 use super::{
     Options, Scored, SeriesName,
-    climate::{Episodic, RECORD, STIR, Stir},
+    climate::{STIR, Stir},
     findings::{Case, Subject},
     lessons::Shape,
     policy::subject_group,
     tenant::{Context, Tenant},
 };
 use crate::{
-    anomaly::{
-        self, Circumstances, Detector, EVENT, FEATURES, Judgement, RELEASE, SETTLED, Standing, Transition, WARM,
-    },
+    anomaly::{self, Circumstances, Detector, EVENT, FEATURES, Judgement, SETTLED, Standing, Transition, WARM},
     series::{Verdict, resolve},
     signal::{Companions, Finding, FindingScope, FindingStatus, Kind, Labels, Sample, TimestampMs, WorkloadKey},
 };
@@ -39,19 +37,14 @@ impl Tenant {
             let reservoir = self.reservoirs.entry(series.metric).or_default();
             reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
         }
-        state.held = if judged.evidence > state.held {
-            judged.evidence
-        } else {
-            state.held + RELEASE * (judged.evidence - state.held)
-        };
+        state.held = anomaly::hold(state.held, judged.evidence);
         let score = judged.state.max(state.held) / pace.series_threshold;
         let is_event = judged.event >= EVENT && !wake.holds(sample.at);
         let was_disturbed = state.episode.is_disturbed();
         let sustained = state.episode.observe(sample.at, judged.evidence, judged.z, is_event);
         let metric = self.interner.text(series.metric);
         let youth = Circumstances::youth_at(sample.at - state.born) * if state.is_heir { 0.5 } else { 1.0 };
-        let circumstances = self.outlook.circumstances(metric, workload, sustained, youth);
-        let weight = circumstances.weigh(sustained);
+        let weighed = self.outlook.weigh(|| &**metric, workload, sustained, youth);
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());
         let speaks = state.speaks
@@ -61,7 +54,7 @@ impl Tenant {
             && context.is_present(sample.at);
         let mut standing = Standing {
             score,
-            ratio: weight / self.outlook.bar,
+            ratio: weighed.weight / self.outlook.bar,
             may_raise: speaks
                 && !wake.holds(state.episode.since())
                 && self.policies.get(series.policy).admits(value, judged.expected),
@@ -78,9 +71,8 @@ impl Tenant {
             standing.is_known = self.lessons.covers(subject_group(series.group, series.key), &shape);
         }
         let transition = state.episode.decide(standing);
-        if speaks && weight > 0.0 {
-            state.weight = state.weight.max(weight);
-            state.supported |= !circumstances.is_alone();
+        if speaks && weighed.weight > 0.0 {
+            state.burden.bear(weighed);
             if sustained >= STIR && !std::mem::replace(&mut state.stirred, true) {
                 self.outlook.tidings.stir(Stir {
                     at: sample.at,
@@ -96,13 +88,9 @@ impl Tenant {
             state.spare = None;
         }
         if was_disturbed && !state.episode.is_disturbed() {
-            let (weight, supported) = (std::mem::take(&mut state.weight), std::mem::take(&mut state.supported));
             state.stirred = false;
-            if weight > 0.0 && state.episode.peak() >= RECORD {
-                let (at, family, evidence) = (sample.at, metric.clone(), state.episode.peak());
-                let episode = Episodic { at, series: series.key, family, evidence, weight, alone: !supported };
-                self.outlook.tidings.over(episode);
-            }
+            let burden = std::mem::take(&mut state.burden);
+            self.outlook.tidings.over(sample.at, series.key, metric, state.episode.peak(), burden);
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
@@ -118,7 +106,7 @@ impl Tenant {
             verdict,
         });
         self.tell_series(slot, sample.at, value, &judged, score, transition, context.options);
-        self.watch_slowly(slot, sample.at, value, pace.cadence.step_ms(), context.options);
+        self.watch_slowly(slot, sample.at, value, &pace, context.options);
         self.offer_to_workload(slot, sample.at, value, &pace, context);
     }
 

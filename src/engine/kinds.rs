@@ -5,6 +5,7 @@ use super::{
     climate::{Departure, News},
     findings::{Case, Subject},
     options::Options,
+    pace::Pace,
     state::SeriesState,
     tenant::Tenant,
 };
@@ -21,8 +22,6 @@ use crate::{
 const LOOK_BACK: i64 = 100;
 /// Growth after which an episode is named anew.
 const RENAME_AFTER: f64 = 1.1;
-/// Half-life of the level by which siblings are compared, in ms.
-const LEVEL_HALF_LIFE_MS: f64 = 300_000.0;
 /// Kinds of which a series may have an open finding of its own, beside the one about its samples.
 pub(super) const OWN: [Kind; 5] = [Kind::Variance, Kind::Flatline, Kind::LostSeason, Kind::Trend, Kind::PeerDiffers];
 
@@ -70,15 +69,14 @@ impl SeriesState {
     }
 
     /// Follows the level, and what shows over hours and days; gives what the slow detector tells.
-    fn follow(&mut self, at: TimestampMs, value: f64, step: u32) -> Vec<SlowEvent> {
-        let weight = 1.0 - (-f64::from(step) / LEVEL_HALF_LIFE_MS).exp2();
-        self.level = if self.level.is_nan() { value } else { self.level + weight * (value - self.level) };
+    fn follow(&mut self, at: TimestampMs, value: f64, pace: &Pace) -> Vec<SlowEvent> {
+        self.level = if self.level.is_nan() { value } else { self.level + pace.level * (value - self.level) };
         if self.slow.is_none() && self.detector.as_ref().is_some_and(|detector| detector.varies()) {
             self.slow = Some(Box::new(Slow::new(at, value)));
         }
         let mut told = Vec::new();
         if let Some(slow) = &mut self.slow {
-            slow.observe(at, value, step, &mut |event| told.push(event));
+            slow.observe(at, value, pace.cadence.step_ms(), &mut |event| told.push(event));
         }
         told
     }
@@ -86,9 +84,9 @@ impl SeriesState {
 
 impl Tenant {
     /// Lets the slow detectors see a judged value.
-    pub(super) fn watch_slowly(&mut self, slot: u32, at: TimestampMs, value: f64, step: u32, options: &Options) {
+    pub(super) fn watch_slowly(&mut self, slot: u32, at: TimestampMs, value: f64, pace: &Pace, options: &Options) {
         let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
-        for event in series.state.follow(at, value, step) {
+        for event in series.state.follow(at, value, pace) {
             self.tell_own(slot, at, event.into(), options);
         }
     }

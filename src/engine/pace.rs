@@ -11,6 +11,9 @@ const RAREST: f32 = 3.76;
 const PER_SERIES_WEEK: f32 = 0.001;
 const PER_WORKLOAD_WEEK: f32 = 0.1;
 
+/// Half-life of the level by which siblings are compared, in ms.
+const LEVEL_HALF_LIFE_MS: f64 = 300_000.0;
+
 /// Constants for one interval between samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -19,6 +22,8 @@ pub(super) struct Pace {
     pub(super) series_threshold: f32,
     /// The same for a workload.
     pub(super) workload_threshold: f32,
+    /// Weight of the newest value in the level by which siblings are compared.
+    pub(super) level: f64,
 }
 
 /// The paces in use.
@@ -38,6 +43,7 @@ impl Paces {
             cadence: Cadence::of(step),
             series_threshold: threshold(step, PER_SERIES_WEEK),
             workload_threshold: threshold(step, PER_WORKLOAD_WEEK).min(RAREST),
+            level: 1.0 - (-f64::from(step) / LEVEL_HALF_LIFE_MS).exp2(),
         })
     }
 }

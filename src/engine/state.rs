@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::climate::Burden;
 use crate::{
     anomaly::{
         Detector, Episode, Records, Seen, StepEstimate, Tail, kinds::Slow, workload::Workload as WorkloadDetector,
@@ -50,15 +51,14 @@ pub(super) struct SeriesState {
     pub(super) level: f64,
     /// Evidence, rising at once and falling slowly.
     pub(super) held: f32,
-    /// Highest weight that was given to the disturbance going on.
-    pub(super) weight: f32,
+    /// What the disturbance going on was given.
+    pub(super) burden: Burden,
     /// Whether the disturbance that goes on began above what was expected.
     pub(super) above: bool,
     /// Whether it began with what its siblings knew.
     pub(super) is_heir: bool,
-    /// Whether others were told of that disturbance, and whether something supported it.
+    /// Whether others were told of that disturbance.
     pub(super) stirred: bool,
-    pub(super) supported: bool,
     /// Whether it is being worked on: it goes on after that as after a gap.
     pub(super) paused: bool,
     /// Whether it ended by a stale marker or vanished.
@@ -104,11 +104,10 @@ impl SeriesState {
             slow: None,
             level: f64::NAN,
             held: 0.0,
-            weight: 0.0,
+            burden: Burden::default(),
             above: false,
             is_heir: false,
             stirred: false,
-            supported: false,
             paused: false,
             closed: false,
             histogram: None,
@@ -146,9 +145,8 @@ pub(super) struct WorkloadState {
     pub(super) episode: Episode,
     pub(super) held: f32,
     pub(super) window: Window,
-    /// As for a series: highest weight of the disturbance going on, and whether something supported it.
-    pub(super) weight: f32,
-    pub(super) supported: bool,
+    /// What the disturbance going on was given.
+    pub(super) burden: Burden,
     /// Time of the last sample that came while a series of it was being worked on: rows around it are not judged.
     pub(super) paused_at: TimestampMs,
     /// The wake of the last restart or gap: what begins in it is not raised.
@@ -197,8 +195,7 @@ impl WorkloadState {
             episode: Episode::default(),
             held: 0.0,
             window: Window::default(),
-            weight: 0.0,
-            supported: false,
+            burden: Burden::default(),
             paused_at: TimestampMs::MIN,
             wake: Wake { from: TimestampMs::MIN, until: TimestampMs::MIN },
         }
