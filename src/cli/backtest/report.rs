@@ -23,40 +23,49 @@ pub(super) fn page(what: &str, items: &[Item]) -> String {
     let (drawn, bare): (Vec<&Item>, Vec<&Item>) = ordered.iter().partition(|item| item.svg.is_some());
     let total = |count: fn(&Item) -> usize| items.iter().map(count).sum::<usize>();
     let (events, findings) = (total(|item| item.events), total(|item| item.findings.len()));
+    let body = html! {
+        header {
+            h1 { "Backtest of " (what) }
+            p.soft {
+                (counted(items.len(), "part")) ", " (counted(total(|item| item.rows), "row")) ", "
+                (counted(events, "event")) ", " (counted(findings, "finding")) "."
+                " The band is what was expected at the time, the lower line the score: 1 is the threshold."
+                " Red is what was found."
+            }
+        }
+        main {
+            h3 { "Overview" }
+            (overview(&ordered))
+            @if !drawn.is_empty() {
+                h3 { "In pictures" }
+                @for item in &drawn { (section(item)) }
+            }
+            @if bare.iter().any(|item| !item.findings.is_empty()) {
+                h3 { "Without a picture" }
+                @for item in bare.iter().filter(|item| !item.findings.is_empty()).take(LINES_MAX / FINDINGS_MAX) {
+                    (section(item))
+                }
+            }
+        }
+    };
+    document(&format!("vigie backtest: {what}"), &[], &body)
+}
+
+/// A page in one file that needs nothing else, with styles of its own after those of every report.
+pub(super) fn document(title: &str, styles: &[&str], body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "vigie backtest: " (what) }
-                style { (PreEscaped(include_str!("report.css"))) (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    h1 { "Backtest of " (what) }
-                    p.soft {
-                        (counted(items.len(), "part")) ", " (counted(total(|item| item.rows), "row")) ", "
-                        (counted(events, "event")) ", " (counted(findings, "finding")) "."
-                        " The band is what was expected at the time, the lower line the score: 1 is the threshold."
-                        " Red is what was found."
-                    }
-                }
-                main {
-                    h3 { "Overview" }
-                    (overview(&ordered))
-                    @if !drawn.is_empty() {
-                        h3 { "In pictures" }
-                        @for item in &drawn { (section(item)) }
-                    }
-                    @if bare.iter().any(|item| !item.findings.is_empty()) {
-                        h3 { "Without a picture" }
-                        @for item in bare.iter().filter(|item| !item.findings.is_empty()).take(LINES_MAX / FINDINGS_MAX) {
-                            (section(item))
-                        }
-                    }
+                title { (title) }
+                style {
+                    (PreEscaped(include_str!("report.css"))) (PreEscaped(STYLE))
+                    @for style in styles { (PreEscaped(style)) }
                 }
             }
+            body { (body) }
         }
     };
     page.into_string()

@@ -1,13 +1,13 @@
 //! `evaluation.html`: what was missed, what was raised for nothing and what was found, in one file.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     cases::{Case, KINDS, Kind},
     results::Results,
     table::{HEADING, Line, of_part, overall, terms},
 };
-use crate::ui::plot::{LABELLED_STYLE, STYLE};
+use crate::{cli::backtest::report::document, ui::plot::LABELLED_STYLE};
 
 /// Lines of the table at most; all of them are in `evaluation.json`.
 const LINES_MAX: usize = 2_000;
@@ -17,37 +17,23 @@ const TABLE: &str = "body{max-width:1160px}th,td{padding:4px 7px}td:first-child{
 
 /// The page. No times of this run are told: two runs give the same page.
 pub(super) fn page(what: &str, results: &Results) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "vigie evaluation: " (what) }
-                style {
-                    (PreEscaped(include_str!("../report.css"))) (PreEscaped(TABLE))
-                    (PreEscaped(STYLE)) (PreEscaped(LABELLED_STYLE))
-                }
+    let body = html! {
+        header {
+            h1 { "Evaluation of " (what) }
+            p.soft {
+                (terms(results))
+                " Green within dashes is what was labelled; red are findings, as areas, and events, as thin lines."
+                " The band is what was expected at the time, the lower line the score: 1 is the threshold."
             }
-            body {
-                header {
-                    h1 { "Evaluation of " (what) }
-                    p.soft {
-                        (terms(results))
-                        " Green within dashes is what was labelled; red are findings, as areas, and events, as thin lines."
-                        " The band is what was expected at the time, the lower line the score: 1 is the threshold."
-                    }
-                    @if let Some(note) = results.note() { p { (note) "." } }
-                }
-                main {
-                    h3 { "Overview" }
-                    (overview(results))
-                    @for kind in KINDS { (group(results, kind)) }
-                }
-            }
+            @if let Some(note) = results.note() { p { (note) "." } }
+        }
+        main {
+            h3 { "Overview" }
+            (overview(results))
+            @for kind in KINDS { (group(results, kind)) }
         }
     };
-    page.into_string()
+    document(&format!("vigie evaluation: {what}"), &[TABLE, LABELLED_STYLE], &body)
 }
 
 fn overview(results: &Results) -> Markup {
