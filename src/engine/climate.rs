@@ -206,8 +206,8 @@ impl Familiarity {
 pub(super) struct News {
     stirs: Vec<Stir>,
     families: Vec<(FamilyName, Familiarity)>,
-    /// Series alive of the groups where that changed.
-    groups: Vec<(GroupKey, u32)>,
+    /// Series alive of the groups where that changed; `None` when a group is forgotten.
+    groups: Vec<(GroupKey, Option<u32>)>,
     pub(super) wanted: Vec<(GroupKey, FamilyName)>,
     pub(super) heirlooms: Vec<Heirloom>,
     /// Groups that left or are back.
@@ -258,7 +258,7 @@ impl Climate {
         let passed = now - before;
         self.now = Some(now);
         self.follow(&all.stirs, now, passed);
-        let groups = self.groups.count(&all.came, &all.went, now);
+        let groups = self.groups.count(all.came, all.went, now);
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
@@ -374,7 +374,7 @@ impl Outlook {
         self.groups.get(&group).is_some_and(|alive| (MEMBERS_MIN..=MEMBERS_MAX).contains(alive))
     }
 
-    /// Whether any sibling is known to be alive.
+    /// Whether any sibling is alive, or was lately.
     pub(super) fn has_siblings(&self, group: GroupKey) -> bool {
         self.groups.contains_key(&group)
     }
@@ -387,11 +387,10 @@ impl Outlook {
         for (family, known) in &news.families {
             self.families.insert(family.clone(), known.clone());
         }
-        for (group, count) in &news.groups {
-            if *count > 0 {
-                self.groups.insert(*group, *count)
-            } else {
-                self.groups.remove(group)
+        for (group, alive) in &news.groups {
+            match alive {
+                Some(alive) => self.groups.insert(*group, *alive),
+                None => self.groups.remove(group),
             };
         }
         for stir in &news.stirs {
@@ -511,7 +510,7 @@ mod tests {
     fn company_is_who_stirred_at_the_same_time() {
         let mut outlook = Outlook::default();
         let stirs = vec![stir(HOUR, 11), stir(HOUR + 1, 21), stir(HOUR + 2, 31), stir(HOUR + 3, 12)];
-        let groups = vec![(GroupKey(1), 4)];
+        let groups = vec![(GroupKey(1), Some(4))];
         let news = News { stirs, groups, bar: 15.0, now: HOUR + 4, ..News::default() };
         outlook.hear(&news);
         let (companions, siblings) = outlook.company(SeriesKey(11), WorkloadKey(1), Some(GroupKey(1)), HOUR);

@@ -51,22 +51,25 @@ struct Group {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Groups {
     known: BTreeMap<GroupKey, Group>,
+    /// Groups forgotten since the last count.
+    forgotten: Vec<GroupKey>,
     sender: Option<Sender>,
     round_at: TimestampMs,
     compared_at: TimestampMs,
 }
 
 impl Groups {
-    /// Counts series alive; gives the groups where that changed.
+    /// Counts series alive; gives the groups where that changed, and with `None` those that were forgotten.
     pub(super) fn count(
         &mut self,
-        came: &[(GroupKey, Labels)],
-        went: &[GroupKey],
+        came: Vec<(GroupKey, Labels)>,
+        went: Vec<GroupKey>,
         now: TimestampMs,
-    ) -> Vec<(GroupKey, u32)> {
+    ) -> Vec<(GroupKey, Option<u32>)> {
+        let mut changed = std::mem::take(&mut self.forgotten);
         for (key, labels) in came {
-            let group = self.known.entry(*key).or_insert_with(|| Group {
-                labels: GroupKey::labels(labels),
+            let group = self.known.entry(key).or_insert_with(|| Group {
+                labels: GroupKey::labels(&labels),
                 alive: 0,
                 presence: Presence::new(now),
                 told_as: None,
@@ -74,18 +77,18 @@ impl Groups {
                 peers: None,
             });
             group.alive += 1;
+            changed.push(key);
         }
         for key in went {
-            if let Some(group) = self.known.get_mut(key) {
+            if let Some(group) = self.known.get_mut(&key) {
                 group.alive = group.alive.saturating_sub(1);
                 group.left_at = now;
             }
+            changed.push(key);
         }
-        let mut changed: Vec<GroupKey> = came.iter().map(|(key, _)| *key).chain(went.iter().copied()).collect();
         changed.sort_unstable();
         changed.dedup();
-        let alive = |key: GroupKey| (key, self.known.get(&key).map_or(0, |group| group.alive));
-        changed.into_iter().map(alive).collect()
+        changed.into_iter().map(|key| (key, self.known.get(&key).map(|group| group.alive))).collect()
     }
 
     /// Looks, once a minute, which groups are gone and which are back.
@@ -94,7 +97,8 @@ impl Groups {
             return Vec::new();
         }
         self.round_at = now;
-        self.known.retain(|_, group| group.alive > 0 || now < group.left_at + FORGET_MS);
+        let is_over = |group: &Group| group.alive == 0 && now >= group.left_at + FORGET_MS;
+        self.forgotten.extend(self.known.extract_if(.., |_, group| is_over(group)).map(|(key, _)| key));
         let steady = self.known.values().filter(|group| group.alive > 0 && group.presence.is_steady()).count();
         let sender = self.sender.get_or_insert_with(|| Sender::new(now));
         // That everything is gone can only be told by whoever has a clock.
@@ -182,7 +186,7 @@ mod tests {
         let mut groups = Groups::default();
         let all = ["a", "b", "c"].into_iter().flat_map(|job| ["x", "y", "z"].map(|metric| (metric, job)));
         let came: Vec<_> = all.map(|(metric, job)| (key(metric, job), labels(metric, job))).collect();
-        groups.count(&came, &[], MINUTE);
+        groups.count(came, vec![], MINUTE);
         for minute in 1..DAY * 3 / 2 {
             assert!(groups.round(minute * MINUTE).is_empty());
         }
@@ -193,11 +197,11 @@ mod tests {
     fn a_metric_or_a_whole_job_that_leaves_is_one_departure() {
         let mut groups = steady();
         let end = DAY * 3 / 2;
-        groups.count(&[], &[key("x", "a"), key("x", "b"), key("y", "b"), key("z", "b")], end * MINUTE);
+        groups.count(vec![], vec![key("x", "a"), key("x", "b"), key("y", "b"), key("z", "b")], end * MINUTE);
         let told: Vec<Departure> = (end..end + 10).flat_map(|minute| groups.round(minute * MINUTE)).collect();
         let words: Vec<(String, u32)> = told.iter().map(|d| (d.labels.to_string(), d.metrics)).collect();
         assert_eq!(words, [("x{job=\"a\"}".to_owned(), 1), ("{job=\"b\"}".to_owned(), 3)]);
-        groups.count(&[(key("y", "b"), labels("y", "b"))], &[], (end + 10) * MINUTE);
+        groups.count(vec![(key("y", "b"), labels("y", "b"))], vec![], (end + 10) * MINUTE);
         let back: Vec<Departure> = (end + 10..end + 12).flat_map(|minute| groups.round(minute * MINUTE)).collect();
         assert_eq!((back.len(), back[0].change, back[0].key), (1, Change::Resolved, told[1].key));
     }
@@ -206,14 +210,14 @@ mod tests {
     fn a_replaced_pod_is_no_departure() {
         let mut groups = steady();
         let end = DAY * 3 / 2;
-        groups.count(&[(key("x", "a"), labels("x", "a"))], &[key("x", "a")], end * MINUTE);
+        groups.count(vec![(key("x", "a"), labels("x", "a"))], vec![key("x", "a")], end * MINUTE);
         assert!((end..end + 30).all(|minute| groups.round(minute * MINUTE).is_empty()));
     }
 
     #[test]
     fn who_leaves_its_siblings_is_told() {
         let mut groups = Groups::default();
-        groups.count(&[(key("x", "a"), labels("x", "a"))], &[], 0);
+        groups.count(vec![(key("x", "a"), labels("x", "a"))], vec![], 0);
         let mut told = Vec::new();
         for round in 0..288 * 6 {
             let wave = 10.0 + (f64::from(round) / 45.0).sin();

@@ -2,10 +2,13 @@
 //!
 //! It takes three turns, since siblings may live on any shard: who wants something, what there is, and taking it over.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use hashbrown::{HashMap, HashSet};
 
 use super::{
     climate::{Heirloom, News},
+    families::FamilyName,
     tenant::Tenant,
 };
 use crate::{
@@ -14,12 +17,17 @@ use crate::{
 };
 
 impl Tenant {
+    /// A series of the group has its first value: what its siblings know is asked for.
+    pub(super) fn ask_siblings(&mut self, slot: u32) {
+        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(group) = series.group.filter(|group| self.outlook.has_siblings(*group)) else { return };
+        self.outlook.orphans.push((group, series.key));
+        self.outlook.tidings.wanted.push((group, self.interner.text(series.metric).clone()));
+    }
+
     /// Hands over what siblings of newcomers know, and lets newcomers here take what others handed over.
     pub(super) fn inherit(&mut self, news: &News) {
-        for (group, metric) in &news.wanted {
-            let heirloom = self.heirloom(*group, metric);
-            self.outlook.tidings.heirlooms.extend(heirloom);
-        }
+        self.hand_over(&news.wanted);
         let heirlooms: HashMap<GroupKey, &Heirloom> = news.heirlooms.iter().map(|h| (h.group, h)).collect();
         let asked = news.wanted.iter().chain(&self.outlook.tidings.wanted);
         let asked: HashSet<GroupKey> = asked.map(|(group, _)| *group).collect();
@@ -33,17 +41,34 @@ impl Tenant {
         }
     }
 
-    /// What the longest known member of a group knows, if it has settled.
-    fn heirloom(&self, group: GroupKey, metric: &str) -> Option<Heirloom> {
-        let by_name = [Matcher::equal(METRIC_NAME, metric)];
-        let slots = self.index.candidates(&self.interner, &by_name).unwrap_or_default();
-        let member = |slot: &u32| self.series[*slot as usize].as_deref().filter(|series| series.group == Some(group));
-        let settled = slots.iter().filter_map(member).filter_map(|series| {
-            let detector = series.state.detector.as_ref().filter(|detector| detector.samples() > SETTLED)?;
-            Some((detector.samples(), std::cmp::Reverse(series.key), detector))
-        });
-        let (_, from, detector) = settled.max_by_key(|(samples, key, _)| (*samples, *key))?;
-        Some(Heirloom { group, from: from.0, detector: detector.clone() })
+    /// Hands over what the longest known member of each group knows, if it has settled; gone ones count as long as they
+    /// are remembered.
+    fn hand_over(&mut self, wanted: &[(GroupKey, FamilyName)]) {
+        let mut by_metric: BTreeMap<&FamilyName, BTreeMap<GroupKey, Option<u32>>> = BTreeMap::new();
+        for (group, metric) in wanted {
+            by_metric.entry(metric).or_default().insert(*group, None);
+        }
+        for (metric, mut groups) in by_metric {
+            let by_name = [Matcher::equal(METRIC_NAME, metric)];
+            let rank = |slot: u32| {
+                let series = self.series[slot as usize].as_deref()?;
+                let detector = series.state.detector.as_ref().filter(|detector| detector.samples() > SETTLED)?;
+                Some((detector.samples(), Reverse(series.key)))
+            };
+            for slot in self.index.candidates(&self.interner, &by_name).unwrap_or_default() {
+                let group = self.series[slot as usize].as_deref().and_then(|series| series.group);
+                let Some(best) = group.and_then(|group| groups.get_mut(&group)) else { continue };
+                if rank(slot) > best.and_then(rank) {
+                    *best = Some(slot);
+                }
+            }
+            let found = groups.into_iter().filter_map(|(group, slot)| {
+                let series = self.series[slot? as usize].as_deref()?;
+                let detector = series.state.detector.clone()?;
+                Some(Heirloom { group, from: series.key, detector })
+            });
+            self.outlook.tidings.heirlooms.extend(found);
+        }
     }
 
     fn take_over(&mut self, key: SeriesKey, heirloom: &Heirloom) {

@@ -25,6 +25,7 @@ impl Tenant {
         let Some(workload) = self.workloads[series.workload as usize].as_deref() else { return };
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
+        let is_first = state.detector.is_none();
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
         let prior = context.options.prior.as_deref();
@@ -105,6 +106,9 @@ impl Tenant {
             event,
             verdict,
         });
+        if is_first {
+            self.ask_siblings(slot);
+        }
         self.tell_series(slot, sample.at, value, &judged, score, transition, context.options);
         self.watch_slowly(slot, sample.at, value, &pace, context.options);
         self.offer_to_workload(slot, sample.at, value, &pace, context);

@@ -146,10 +146,6 @@ impl Tenant {
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
-        if let Some(group) = group.filter(|group| self.outlook.has_siblings(*group)) {
-            self.outlook.orphans.push((group, identity.series));
-            self.outlook.tidings.wanted.push((group, metric.into()));
-        }
         let labels = Labels::from_pairs(labels.iter().copied());
         self.outlook.tidings.came.extend(group.map(|group| (group, labels)));
         self.adopt(identity, symbols, state, options)
