@@ -62,6 +62,8 @@ pub struct Circumstances {
 impl Circumstances {
     /// What a support by others is worth at most, in powers of ten.
     const SUPPORT_MAX: f32 = 3.0;
+    /// What the evidence of something entirely new is lessened by.
+    const YOUTH: f32 = 3.0;
 
     /// Support by others: 1.5 for each doubling of the disturbed workloads beyond the usual number.
     fn support(&self) -> f32 {
@@ -75,6 +77,12 @@ impl Circumstances {
         (2.0 - age_ms as f32 / 86_400_000.0).clamp(0.0, 1.0)
     }
 
+    /// Whether it has not shown a whole day yet.
+    #[must_use]
+    pub fn is_young(&self) -> bool {
+        self.youth >= 1.0
+    }
+
     /// Whether nothing else supports the evidence.
     #[must_use]
     pub fn is_alone(&self) -> bool {
@@ -82,7 +90,7 @@ impl Circumstances {
     }
 
     /// Evidence, weighed: more where other workloads are disturbed as well, less where the metric often does this, and
-    /// less for what has not shown a whole day, in which everything comes for the first time.
+    /// less for what has not shown a whole day, in which everything comes for the first time, and all of it together.
     ///
     /// (Measured on the demo's shop: docs/accuracy.md.)
     #[must_use]
@@ -91,7 +99,7 @@ impl Circumstances {
             return 0.0;
         }
         let habit = 3.0 * (1.0 + self.familiar).log10();
-        (evidence + self.support() - habit - 2.0 * self.youth).max(0.0)
+        (evidence + (1.0 - self.youth) * self.support() - habit - Self::YOUTH * self.youth).max(0.0)
     }
 }
 
@@ -267,7 +275,8 @@ mod tests {
         assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
         assert_eq!(among(3.0, 3.0).weigh(10.0), 10.0, "as usual");
         assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 7.0);
-        assert_eq!(Circumstances { youth: 1.0, ..plain }.weigh(10.0), 8.0);
+        assert_eq!(Circumstances { youth: 1.0, ..plain }.weigh(10.0), 7.0);
+        assert_eq!(Circumstances { youth: 1.0, ..among(3.0, 0.0) }.weigh(10.0), 7.0, "at first all comes together");
         assert_eq!(forest_weight(0.5), 1.0);
     }
 

@@ -52,17 +52,16 @@ const SIMILAR: f32 = 2.0;
 /// Weight above which the tail of findings is recorded.
 const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
-const BAR: std::ops::RangeInclusive<f64> = 9.0..=17.0;
+const BAR: std::ops::RangeInclusive<f64> = 9.0..=20.0;
 
 /// Series-weeks, and findings, that what is assumed counts for.
 const PRIOR_WEEKS: f64 = 200.0;
 const PRIOR_FINDINGS: f64 = 20.0;
 
 /// What is assumed of findings that nothing supports before a tenant has shown its own: how many pass [`BASE`] per series
-/// and week, and the weight over which they get rarer by a factor of e. (The simulated shop without faults has 0.03 and a
-/// mean excess of 3.1; but weights end at 22.5, so that their tail falls faster than that, and a bar by those figures
-/// missed faults that a bar by these found at as few false alarms.)
-const PRIOR_RATE: f64 = 0.05;
+/// and week, and the weight over which they get rarer by a factor of e. (The simulated shop has a third of this rate, and
+/// a mean excess of 1.75, once a day has passed: docs/accuracy.md.)
+const PRIOR_RATE: f64 = 0.03;
 const PRIOR_SCALE: f64 = 2.0;
 
 /// A series that has become disturbed.
@@ -85,8 +84,9 @@ pub(super) struct Episodic {
     /// Highest evidence, and highest weight that it was given.
     pub(super) evidence: f32,
     pub(super) weight: f32,
-    /// Whether nothing else supported it.
+    /// Whether nothing else supported it, and whether it came in the first day.
     pub(super) alone: bool,
+    pub(super) young: bool,
 }
 
 /// Evidence as it is weighed under the circumstances.
@@ -94,20 +94,24 @@ pub(super) struct Episodic {
 pub(super) struct Weighed {
     pub(super) weight: f32,
     /// Whether nothing else supports it.
-    pub(super) is_alone: bool,
+    is_alone: bool,
+    is_young: bool,
 }
 
-/// What a disturbance that goes on was given so far: the highest weight, and whether anything supported it.
+/// What a disturbance that goes on was given so far: the highest weight, whether anything supported it, and whether it
+/// came when its subject had not shown a whole day.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Burden {
     weight: f32,
     supported: bool,
+    young: bool,
 }
 
 impl Burden {
     pub(super) fn bear(&mut self, weighed: Weighed) {
         self.weight = self.weight.max(weighed.weight);
         self.supported |= weighed.weight > 0.0 && !weighed.is_alone;
+        self.young |= weighed.is_young;
     }
 }
 
@@ -123,7 +127,9 @@ pub(super) struct Heirloom {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tidings {
     pub(super) newest: TimestampMs,
+    /// Series that vary, and those of them whose first day is over.
     pub(super) series: usize,
+    pub(super) settled: usize,
     pub(super) stirs: Vec<Stir>,
     pub(super) over: Vec<Episodic>,
     /// Groups of which a series came, with what its labels are, or went, one entry each.
@@ -146,14 +152,16 @@ impl Tidings {
     /// A disturbance of `series` is over; it went as far as `peak`. What never weighed anything is not worth a word.
     pub(super) fn over(&mut self, at: TimestampMs, series: SeriesKey, family: &str, peak: f32, burden: Burden) {
         if burden.weight > 0.0 && peak >= RECORD && self.over.len() < REPORTS_MAX {
-            let Burden { weight, supported } = burden;
-            self.over.push(Episodic { at, series, family: family.into(), evidence: peak, weight, alone: !supported });
+            let Burden { weight, supported, young } = burden;
+            let (family, alone) = (family.into(), !supported);
+            self.over.push(Episodic { at, series, family, evidence: peak, weight, alone, young });
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
         self.newest = self.newest.max(other.newest);
         self.series += other.series;
+        self.settled += other.settled;
         self.stirs.extend(other.stirs);
         self.over.extend(other.over);
         self.came.extend(other.came);
@@ -262,7 +270,7 @@ impl Climate {
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
-        let families = self.record(all.over, all.series, (now, passed));
+        let families = self.record(all.over, all.settled, (now, passed));
         self.bar = self.bar_for(all.series, budget);
         all.wanted.sort_unstable();
         all.wanted.dedup();
@@ -298,16 +306,17 @@ impl Climate {
     fn record(
         &mut self,
         over: Vec<Episodic>,
-        series: usize,
+        settled: usize,
         (now, passed): (TimestampMs, i64),
     ) -> Vec<(FamilyName, Familiarity)> {
         let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
         self.alone *= fade;
         self.beyond *= fade;
-        self.weeks = self.weeks * fade + series as f64 * passed as f64 / WEEK_MS;
+        self.weeks = self.weeks * fade + settled as f64 * passed as f64 / WEEK_MS;
         for episode in over {
             let beyond = f64::from(episode.weight) - BASE;
-            if episode.alone && beyond > 0.0 {
+            // The first day is unlike all that follow.
+            if episode.alone && !episode.young && beyond > 0.0 {
                 self.beyond += beyond.min(4.0 * self.scale());
                 self.alone += 1.0;
             }
@@ -415,7 +424,7 @@ impl Outlook {
         youth: f32,
     ) -> Weighed {
         if evidence <= 0.0 {
-            return Weighed { weight: 0.0, is_alone: true };
+            return Weighed { weight: 0.0, is_alone: true, is_young: false };
         }
         let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
         let circumstances = Circumstances {
@@ -424,7 +433,11 @@ impl Outlook {
             usual_others: self.usual,
             youth,
         };
-        Weighed { weight: circumstances.weigh(evidence), is_alone: circumstances.is_alone() }
+        Weighed {
+            weight: circumstances.weigh(evidence),
+            is_alone: circumstances.is_alone(),
+            is_young: circumstances.is_young(),
+        }
     }
 
     /// What else moved while a series was disturbed since `since`, and how its siblings did.
@@ -472,7 +485,7 @@ mod tests {
 
     fn over(at: TimestampMs, weight: f32) -> Episodic {
         let family = FamilyName::from("m");
-        Episodic { at, series: SeriesKey(1), family, evidence: weight, weight, alone: true }
+        Episodic { at, series: SeriesKey(1), family, evidence: weight, weight, alone: true, young: false }
     }
 
     const HOUR: i64 = 3_600_000;
@@ -499,7 +512,7 @@ mod tests {
         let mut calm = Climate::default();
         for hour in 1..24 * 14 {
             let tidings =
-                |over| vec![Tidings { newest: hour * HOUR, series: 500, stirs: vec![], over, ..Tidings::default() }];
+                |over| vec![Tidings { newest: hour * HOUR, series: 500, settled: 500, over, ..Tidings::default() }];
             noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
             calm.absorb(tidings(vec![]), 2.0);
         }

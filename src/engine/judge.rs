@@ -9,7 +9,7 @@ use super::{
     tenant::{Context, Tenant},
 };
 use crate::{
-    anomaly::{self, Circumstances, Detector, EVENT, FEATURES, Judgement, SETTLED, Standing, Transition, WARM},
+    anomaly::{self, Detector, EVENT, FEATURES, Judgement, SETTLED, Standing, Transition, WARM},
     series::{Verdict, resolve},
     signal::{Companions, Finding, FindingScope, FindingStatus, Kind, Labels, Sample, TimestampMs, WorkloadKey},
 };
@@ -25,7 +25,7 @@ impl Tenant {
         let Some(workload) = self.workloads[series.workload as usize].as_deref() else { return };
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
-        let is_first = state.detector.is_none();
+        let (is_first, youth) = (state.detector.is_none(), state.youth(sample.at));
         let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
         let forest = self.forests.get(&series.metric);
         let prior = context.options.prior.as_deref();
@@ -44,7 +44,6 @@ impl Tenant {
         let was_disturbed = state.episode.is_disturbed();
         let sustained = state.episode.observe(sample.at, judged.evidence, judged.z, is_event);
         let metric = self.interner.text(series.metric);
-        let youth = Circumstances::youth_at(sample.at - state.born) * if state.is_heir { 0.5 } else { 1.0 };
         let weighed = self.outlook.weigh(|| &**metric, workload, sustained, youth);
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());

@@ -95,7 +95,7 @@ impl Tenant {
             return;
         }
         self.swept_at = self.newest;
-        self.judged = 0;
+        (self.judged, self.settled) = (0, 0);
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
         for slot in 0..self.series.len() as u32 {
@@ -108,7 +108,10 @@ impl Tenant {
                 self.close(slot, last_at, options);
             } else if !series.state.closed && series.state.speaks {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
-                self.judged += usize::from(series.state.detector.as_deref().is_some_and(counts));
+                if series.state.detector.as_deref().is_some_and(counts) {
+                    self.judged += 1;
+                    self.settled += usize::from(series.state.youth(last_at) < 1.0);
+                }
             }
         }
         self.plans.forget(self.newest);

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::climate::Burden;
 use crate::{
     anomaly::{
-        Detector, Episode, Records, Seen, StepEstimate, Tail, kinds::Slow, workload::Workload as WorkloadDetector,
+        Circumstances, Detector, Episode, Records, Seen, StepEstimate, Tail, kinds::Slow,
+        workload::Workload as WorkloadDetector,
     },
     ingest::remote_write::NativeHistogram,
     series::{Meaning, Symbol, SymbolSet, Window},
@@ -73,6 +74,11 @@ pub(super) struct HistogramState {
 }
 
 impl SeriesState {
+    /// How new it is, see [`Circumstances::youth`]: half as new if it began with what its siblings knew.
+    pub(super) fn youth(&self, at: TimestampMs) -> f32 {
+        Circumstances::youth_at(at.saturating_sub(self.born)) * if self.is_heir { 0.5 } else { 1.0 }
+    }
+
     /// The least value that makes sense: 0 for what was never negative.
     pub(super) fn floor(&self) -> f64 {
         let never_negative = self.detector.as_ref().is_some_and(|detector| detector.lowest() >= 0.0);

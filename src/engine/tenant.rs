@@ -60,8 +60,9 @@ pub(super) struct Tenant {
     pub(super) policies: Policies,
     /// Whether the newest samples are about the past: nothing is raised then.
     pub(super) lags: bool,
-    /// Series that may be told of, as of the last sweep.
+    /// Series that may be told of, and those of them that are not entirely new, as of the last sweep.
     pub(super) judged: usize,
+    pub(super) settled: usize,
     /// Newest event time seen.
     pub(super) newest: TimestampMs,
     pub(super) swept_at: TimestampMs,
@@ -105,6 +106,7 @@ impl Tenant {
             policies: Policies::default(),
             lags: false,
             judged: 0,
+            settled: 0,
             newest: TimestampMs::MIN,
             swept_at: TimestampMs::MIN,
         }
@@ -128,7 +130,8 @@ impl Tenant {
     /// What is to be told at a turn.
     pub(super) fn report(&mut self) -> Tidings {
         let mut tidings = std::mem::take(&mut self.outlook.tidings);
-        (tidings.newest, tidings.series) = (self.newest, self.judged);
+        tidings.newest = self.newest;
+        (tidings.series, tidings.settled) = (self.judged, self.settled);
         tidings
     }
 
