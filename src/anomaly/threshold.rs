@@ -51,6 +51,8 @@ pub fn forest_weight(score: f32) -> f32 {
 pub struct Circumstances {
     /// How often disturbances of the same metric went about as far lately, whatever the series.
     pub familiar: f32,
+    /// How often siblings went about as far to the same side, in the metric's own unit.
+    pub habitual: f32,
     /// Other workloads that are disturbed at the same time, and how many usually are.
     pub others: f32,
     /// See `others`.
@@ -63,7 +65,7 @@ impl Circumstances {
     /// What a support by others is worth at most, in powers of ten.
     const SUPPORT_MAX: f32 = 3.0;
     /// What the evidence of something entirely new is lessened by.
-    const YOUTH: f32 = 3.0;
+    const YOUTH: f32 = 4.0;
 
     /// Support by others: 1.5 for each doubling of the disturbed workloads beyond the usual number.
     fn support(&self) -> f32 {
@@ -98,7 +100,7 @@ impl Circumstances {
         if evidence <= 0.0 {
             return 0.0;
         }
-        let habit = 3.0 * (1.0 + self.familiar).log10();
+        let habit = 3.0 * (1.0 + self.familiar).log10() + 6.0 * (1.0 + self.habitual).log10();
         (evidence + (1.0 - self.youth) * self.support() - habit - Self::YOUTH * self.youth).max(0.0)
     }
 }
@@ -275,8 +277,9 @@ mod tests {
         assert_eq!(among(300.0, 0.0).weigh(10.0), 13.0, "bounded");
         assert_eq!(among(3.0, 3.0).weigh(10.0), 10.0, "as usual");
         assert_eq!(Circumstances { familiar: 9.0, ..plain }.weigh(10.0), 7.0);
-        assert_eq!(Circumstances { youth: 1.0, ..plain }.weigh(10.0), 7.0);
-        assert_eq!(Circumstances { youth: 1.0, ..among(3.0, 0.0) }.weigh(10.0), 7.0, "at first all comes together");
+        assert_eq!(Circumstances { habitual: 9.0, ..plain }.weigh(10.0), 4.0);
+        assert_eq!(Circumstances { youth: 1.0, ..plain }.weigh(10.0), 6.0);
+        assert_eq!(Circumstances { youth: 1.0, ..among(3.0, 0.0) }.weigh(10.0), 6.0, "at first all comes together");
         assert_eq!(forest_weight(0.5), 1.0);
     }
 

@@ -5,8 +5,8 @@
 //! in one place and comes back at the next turn, so that every shard judges by the same picture however many there are.
 //!
 //! - **Stirs**: disturbances that have just begun. What many workloads show at once is less likely to be chance.
-//! - **Familiarity**: for every metric a histogram of how far its disturbances went. A queue that bursts twice a day
-//!   somewhere has to go further than ever before to be told of.
+//! - **Familiarity**: how far the disturbances of every metric went, and in units of its own those of every group of
+//!   siblings. A queue that bursts twice a day has to go further than ever before to be told of, in whatever pod.
 //! - **Bar**: the weight from which a finding is raised, such that the findings that nothing else supports stay within
 //!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
 //!   exponentially, added to what is assumed at first.
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use super::groups::Departure;
 use super::{
+    familiarity::{self, Familiarity, HALF_LIFE_MS, Records, Side},
     families::FamilyName,
     groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
 };
@@ -36,18 +37,10 @@ pub(super) const RECORD: f32 = 5.0;
 const REPORTS_MAX: usize = 2_048;
 /// Time for which a stir counts as going on at the same time, in ms.
 const RECENT_MS: i64 = 600_000;
-/// Disturbances of one metric within this time are one, in ms.
-const CLUSTER_MS: i64 = 1_800_000;
-/// Half-life of what is on record, in ms.
-const HALF_LIFE_MS: f64 = 14.0 * DAY_MS;
 /// Half-life of the usual number of disturbed workloads, in ms.
 const USUAL_HALF_LIFE_MS: f64 = DAY_MS;
 const DAY_MS: f64 = 86_400_000.0;
 const WEEK_MS: f64 = 7.0 * DAY_MS;
-/// Width of the histogram of evidence, in powers of ten from [`RECORD`].
-const BINS: usize = 18;
-/// How much less evidence still counts as similar.
-const SIMILAR: f32 = 2.0;
 
 /// Weight above which the tail of findings is recorded.
 const BASE: f64 = 11.0;
@@ -61,8 +54,8 @@ const PRIOR_FINDINGS: f64 = 20.0;
 /// What is assumed of findings that nothing supports before a tenant has shown its own: how many pass [`BASE`] per series
 /// and week, and the weight over which they get rarer by a factor of e. (The simulated shop has a third of this rate, and
 /// a mean excess of 1.75, once a day has passed: docs/accuracy.md.)
-const PRIOR_RATE: f64 = 0.03;
-const PRIOR_SCALE: f64 = 2.0;
+const PRIOR_RATE: f64 = 0.015;
+const PRIOR_SCALE: f64 = 1.75;
 
 /// A series that has become disturbed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +74,9 @@ pub(super) struct Episodic {
     pub(super) at: TimestampMs,
     pub(super) series: SeriesKey,
     pub(super) family: FamilyName,
+    /// Whose it was, to which side, and how far from what was expected it went.
+    pub(super) side: Side,
+    pub(super) reach: f32,
     /// Highest evidence, and highest weight that it was given.
     pub(super) evidence: f32,
     pub(super) weight: f32,
@@ -89,8 +85,18 @@ pub(super) struct Episodic {
     pub(super) young: bool,
 }
 
-/// Evidence as it is weighed under the circumstances.
+/// By what a disturbance may be known from earlier ones.
 #[derive(Clone, Copy, Debug)]
+pub(super) struct Custom<'a> {
+    /// Name of the metric, or what stands for it.
+    pub(super) family: &'a str,
+    pub(super) side: Side,
+    /// How far it has gone from what was expected, in the metric's own unit.
+    pub(super) reach: f32,
+}
+
+/// Evidence as it is weighed under the circumstances; nothing by default.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weighed {
     pub(super) weight: f32,
     /// Whether nothing else supports it.
@@ -149,12 +155,14 @@ impl Tidings {
         }
     }
 
-    /// A disturbance of `series` is over; it went as far as `peak`. What never weighed anything is not worth a word.
-    pub(super) fn over(&mut self, at: TimestampMs, series: SeriesKey, family: &str, peak: f32, burden: Burden) {
+    /// A disturbance of `series` is over; `peak` was its highest evidence. What never weighed anything is not worth a
+    /// word.
+    pub(super) fn over(&mut self, at: TimestampMs, series: SeriesKey, custom: &Custom<'_>, peak: f32, burden: Burden) {
         if burden.weight > 0.0 && peak >= RECORD && self.over.len() < REPORTS_MAX {
             let Burden { weight, supported, young } = burden;
+            let Custom { family, side, reach } = *custom;
             let (family, alone) = (family.into(), !supported);
-            self.over.push(Episodic { at, series, family, evidence: peak, weight, alone, young });
+            self.over.push(Episodic { at, series, family, side, reach, evidence: peak, weight, alone, young });
         }
     }
 
@@ -172,48 +180,12 @@ impl Tidings {
     }
 }
 
-/// How far the disturbances of one metric went: clusters per power of ten of evidence, fading.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Familiarity {
-    counts: [f32; BINS],
-    faded_at: TimestampMs,
-    /// The cluster that may still grow: when it was last seen, and its highest evidence.
-    open: Option<(TimestampMs, f32)>,
-}
-
-fn bin(evidence: f32) -> usize {
-    ((evidence - RECORD).max(0.0) as usize).min(BINS - 1)
-}
-
-impl Familiarity {
-    fn take(&mut self, at: TimestampMs, evidence: f32) {
-        self.settle(at);
-        let highest = self.open.map_or(evidence, |(_, highest)| highest.max(evidence));
-        self.open = Some((at, highest));
-    }
-
-    /// Puts the open cluster on record once it is over. Returns whether anything changed.
-    fn settle(&mut self, now: TimestampMs) -> bool {
-        let Some((at, highest)) = self.open.filter(|(at, _)| now > at + CLUSTER_MS) else { return false };
-        let fade = (-(at - self.faded_at).max(0) as f64 / HALF_LIFE_MS).exp2() as f32;
-        self.counts.iter_mut().for_each(|count| *count *= fade);
-        self.faded_at = self.faded_at.max(at);
-        self.counts[bin(highest)] += 1.0;
-        self.open = None;
-        true
-    }
-
-    /// Clusters that went about as far as this evidence, or further.
-    fn alike(&self, evidence: f32) -> f32 {
-        self.counts[bin(evidence - SIMILAR)..].iter().sum()
-    }
-}
-
 /// What all shards are told of one tenant at a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct News {
     stirs: Vec<Stir>,
     families: Vec<(FamilyName, Familiarity)>,
+    habits: Vec<(Side, Familiarity)>,
     /// Series alive of the groups where that changed; `None` when a group is forgotten.
     groups: Vec<(GroupKey, Option<u32>)>,
     pub(super) wanted: Vec<(GroupKey, FamilyName)>,
@@ -232,7 +204,8 @@ pub(super) struct News {
 /// The picture of one tenant, put together from all shards.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Climate {
-    families: BTreeMap<FamilyName, Familiarity>,
+    families: Records<FamilyName>,
+    habits: Records<Side>,
     groups: Groups,
     /// Time until which exposure was counted.
     now: Option<TimestampMs>,
@@ -270,7 +243,7 @@ impl Climate {
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
-        let families = self.record(all.over, all.settled, (now, passed));
+        self.record(all.over, all.settled, passed);
         self.bar = self.bar_for(all.series, budget);
         all.wanted.sort_unstable();
         all.wanted.dedup();
@@ -279,7 +252,8 @@ impl Climate {
         all.heirlooms.dedup_by_key(|heirloom| heirloom.group);
         News {
             stirs: all.stirs,
-            families,
+            families: self.families.settle(now),
+            habits: self.habits.settle(now),
             groups,
             wanted: all.wanted,
             heirlooms: all.heirlooms,
@@ -302,36 +276,23 @@ impl Climate {
         self.usual += weight * (self.stirred.len() as f64 - self.usual);
     }
 
-    /// Puts disturbances on record; gives the metrics whose record changed.
-    fn record(
-        &mut self,
-        over: Vec<Episodic>,
-        settled: usize,
-        (now, passed): (TimestampMs, i64),
-    ) -> Vec<(FamilyName, Familiarity)> {
+    /// Puts disturbances on record.
+    fn record(&mut self, over: Vec<Episodic>, settled: usize, passed: i64) {
         let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
         self.alone *= fade;
         self.beyond *= fade;
         self.weeks = self.weeks * fade + settled as f64 * passed as f64 / WEEK_MS;
-        for episode in over {
+        // What others support is an incident, and the same incident is to be told of again.
+        for episode in over.into_iter().filter(|episode| episode.alone) {
             let beyond = f64::from(episode.weight) - BASE;
             // The first day is unlike all that follow.
-            if episode.alone && !episode.young && beyond > 0.0 {
+            if !episode.young && beyond > 0.0 {
                 self.beyond += beyond.min(4.0 * self.scale());
                 self.alone += 1.0;
             }
-            // What others support is an incident, and the same incident is to be told of again.
-            if episode.alone {
-                self.families.entry(episode.family).or_default().take(episode.at, episode.evidence);
-            }
+            self.families.take(episode.family, episode.at, familiarity::step_of_evidence(episode.evidence));
+            self.habits.take(episode.side, episode.at, familiarity::step_of_reach(episode.reach));
         }
-        let mut changed = Vec::new();
-        for (family, familiarity) in &mut self.families {
-            if familiarity.settle(now) {
-                changed.push((family.clone(), familiarity.clone()));
-            }
-        }
-        changed
     }
 
     fn scale(&self) -> f64 {
@@ -355,6 +316,7 @@ pub(super) struct Outlook {
     stirs: VecDeque<Stir>,
     stirred: BTreeMap<WorkloadKey, TimestampMs>,
     families: BTreeMap<FamilyName, Familiarity>,
+    habits: BTreeMap<Side, Familiarity>,
     groups: BTreeMap<GroupKey, u32>,
     /// New series that may inherit what their siblings know.
     pub(super) orphans: Vec<(GroupKey, SeriesKey)>,
@@ -370,6 +332,7 @@ impl Default for Outlook {
             stirs: VecDeque::new(),
             stirred: BTreeMap::new(),
             families: BTreeMap::new(),
+            habits: BTreeMap::new(),
             groups: BTreeMap::new(),
             orphans: Vec::new(),
             tidings: Tidings::default(),
@@ -393,9 +356,8 @@ impl Outlook {
         let now = news.now;
         self.bar = news.bar;
         self.usual = news.usual;
-        for (family, known) in &news.families {
-            self.families.insert(family.clone(), known.clone());
-        }
+        familiarity::follow(&mut self.families, &news.families);
+        familiarity::follow(&mut self.habits, &news.habits);
         for (group, alive) in &news.groups {
             match alive {
                 Some(alive) => self.groups.insert(*group, *alive),
@@ -414,21 +376,12 @@ impl Outlook {
         }
     }
 
-    /// Weighs the evidence that a subject of the family in `workload` shows. (The family is named only where there is
-    /// any: nearly every sample shows none.)
-    pub(super) fn weigh<F: AsRef<str>>(
-        &self,
-        family: impl FnOnce() -> F,
-        workload: WorkloadKey,
-        evidence: f32,
-        youth: f32,
-    ) -> Weighed {
-        if evidence <= 0.0 {
-            return Weighed { weight: 0.0, is_alone: true, is_young: false };
-        }
+    /// Weighs the evidence that a subject in `workload` shows.
+    pub(super) fn weigh(&self, custom: &Custom<'_>, workload: WorkloadKey, evidence: f32, youth: f32) -> Weighed {
         let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
         let circumstances = Circumstances {
-            familiar: self.families.get(family().as_ref()).map_or(0.0, |known| known.alike(evidence)),
+            familiar: self.families.get(custom.family).map_or(0.0, |known| known.of_metric(evidence)),
+            habitual: self.habits.get(&custom.side).map_or(0.0, |known| known.of_group(custom.reach)),
             others: others as f32,
             usual_others: self.usual,
             youth,
@@ -483,24 +436,18 @@ mod tests {
         }
     }
 
+    fn custom() -> Custom<'static> {
+        Custom { family: "m", side: Side { group: GroupKey(1), above: true }, reach: 20.0 }
+    }
+
     fn over(at: TimestampMs, weight: f32) -> Episodic {
-        let family = FamilyName::from("m");
-        Episodic { at, series: SeriesKey(1), family, evidence: weight, weight, alone: true, young: false }
+        let custom = custom();
+        let (series, family) = (SeriesKey(1), custom.family.into());
+        let Custom { side, reach, .. } = custom;
+        Episodic { at, series, family, side, reach, evidence: weight, weight, alone: true, young: false }
     }
 
     const HOUR: i64 = 3_600_000;
-
-    #[test]
-    fn a_metric_gets_familiar_with_what_its_series_do() {
-        let mut known = Familiarity::default();
-        for i in 0..5 {
-            known.take(i * HOUR, 12.0);
-            known.take(i * HOUR + 60_000, 14.2);
-        }
-        assert!(known.settle(10 * HOUR));
-        assert!((known.alike(15.9) - 5.0).abs() < 0.1, "one for each hour: {}", known.alike(15.9));
-        assert_eq!(known.alike(17.1), 0.0);
-    }
 
     #[test]
     fn the_bar_follows_the_budget_and_what_is_seen() {
@@ -530,7 +477,7 @@ mod tests {
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);
-        let among_two = outlook.weigh(|| "m", WorkloadKey(1), 10.0, 0.0);
+        let among_two = outlook.weigh(&custom(), WorkloadKey(1), 10.0, 0.0);
         assert!(among_two.weight > 12.0 && !among_two.is_alone, "{among_two:?}");
         outlook.hear(&News { now: HOUR + 2 * RECENT_MS, ..News::default() });
         assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());

@@ -6,6 +6,8 @@
 
 use super::{
     Scored,
+    climate::{Custom, Weighed},
+    familiarity::Side,
     findings::{Case, Subject},
     lessons::Shape,
     pace::Pace,
@@ -153,7 +155,15 @@ impl Tenant {
         let scale = SERIES_LIKE / pace.workload_threshold;
         let sustained = state.episode.observe(at, (evidence * scale).min(SERIES_LIKE_MAX), size, is_event);
         let youth = Circumstances::youth_at(i64::from(state.rows) * i64::from(pace.cadence.step_ms()));
-        let weighed = self.outlook.weigh(|| family_of(group), workload.key, sustained, youth);
+        state.reach = if was_disturbed { state.reach.max(size) } else { size };
+        let (side, reach) = (Side { group, above: true }, state.reach);
+        let weighed = match sustained > 0.0 {
+            true => {
+                let custom = Custom { family: &family_of(group), side, reach };
+                self.outlook.weigh(&custom, workload.key, sustained, youth)
+            }
+            false => Weighed::default(),
+        };
         state.burden.bear(weighed);
         let weight = weighed.weight;
         let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
@@ -163,7 +173,8 @@ impl Tenant {
         let transition = state.episode.decide(standing);
         if was_disturbed && !state.episode.is_disturbed() {
             let (series, burden) = (SeriesKey(u128::from(workload.key.0)), std::mem::take(&mut state.burden));
-            self.outlook.tidings.over(at, series, &family_of(group), state.episode.peak(), burden);
+            let custom = Custom { family: &family_of(group), side, reach };
+            self.outlook.tidings.over(at, series, &custom, state.episode.peak(), burden);
         }
         let verdict = if warm {
             let usual = f64::from(state.tail.quantile(state.seen, BAND_ONE_IN, &PRIOR));

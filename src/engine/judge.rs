@@ -2,7 +2,8 @@
 
 use super::{
     Options, Scored, SeriesName,
-    climate::{STIR, Stir},
+    climate::{Custom, STIR, Stir, Weighed},
+    familiarity::Side,
     findings::{Case, Subject},
     lessons::Shape,
     policy::subject_group,
@@ -44,7 +45,20 @@ impl Tenant {
         let was_disturbed = state.episode.is_disturbed();
         let sustained = state.episode.observe(sample.at, judged.evidence, judged.z, is_event);
         let metric = self.interner.text(series.metric);
-        let weighed = self.outlook.weigh(|| &**metric, workload, sustained, youth);
+        let distance = value - judged.expected;
+        if !was_disturbed {
+            (state.above, state.reach) = (distance > 0.0, 0.0);
+        }
+        // The way back from where it went is not the other way.
+        if state.episode.is_disturbed() && (distance > 0.0) == state.above {
+            state.reach = state.reach.max(distance.abs() as f32);
+        }
+        let group = subject_group(series.group, series.key);
+        let custom = Custom { family: metric, side: Side { group, above: state.above }, reach: state.reach };
+        let weighed = match sustained > 0.0 {
+            true => self.outlook.weigh(&custom, workload, sustained, youth),
+            false => Weighed::default(),
+        };
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());
         let speaks = state.speaks
@@ -60,15 +74,10 @@ impl Tenant {
                 && self.policies.get(series.policy).admits(value, judged.expected),
             is_known: false,
         };
-        let distance = value - judged.expected;
-        if !was_disturbed {
-            state.above = distance > 0.0;
-        }
         if state.episode.is_disturbed() && standing.may_raise {
-            // The way back from where it went is not the other way.
             let reach = if (distance > 0.0) == state.above { distance.abs() } else { 0.0 };
             let shape = Shape { above: state.above, reach, began: state.episode.since(), now: sample.at };
-            standing.is_known = self.lessons.covers(subject_group(series.group, series.key), &shape);
+            standing.is_known = self.lessons.covers(group, &shape);
         }
         let transition = state.episode.decide(standing);
         if speaks && weighed.weight > 0.0 {
@@ -90,7 +99,7 @@ impl Tenant {
         if was_disturbed && !state.episode.is_disturbed() {
             state.stirred = false;
             let burden = std::mem::take(&mut state.burden);
-            self.outlook.tidings.over(sample.at, series.key, metric, state.episode.peak(), burden);
+            self.outlook.tidings.over(sample.at, series.key, &custom, state.episode.peak(), burden);
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };

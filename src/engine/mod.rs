@@ -7,6 +7,7 @@
 
 mod answers;
 mod climate;
+mod familiarity;
 mod families;
 mod findings;
 mod groups;

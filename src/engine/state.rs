@@ -54,8 +54,9 @@ pub(super) struct SeriesState {
     pub(super) held: f32,
     /// What the disturbance going on was given.
     pub(super) burden: Burden,
-    /// Whether the disturbance that goes on began above what was expected.
+    /// Whether the disturbance that goes on began above what was expected, and how far it went to that side.
     pub(super) above: bool,
+    pub(super) reach: f32,
     /// Whether it began with what its siblings knew.
     pub(super) is_heir: bool,
     /// Whether others were told of that disturbance.
@@ -74,9 +75,9 @@ pub(super) struct HistogramState {
 }
 
 impl SeriesState {
-    /// How new it is, see [`Circumstances::youth`]: half as new if it began with what its siblings knew.
+    /// How new it is, see [`Circumstances::youth`]: a quarter as new if it began with what its siblings knew.
     pub(super) fn youth(&self, at: TimestampMs) -> f32 {
-        Circumstances::youth_at(at.saturating_sub(self.born)) * if self.is_heir { 0.5 } else { 1.0 }
+        Circumstances::youth_at(at.saturating_sub(self.born)) * if self.is_heir { 0.25 } else { 1.0 }
     }
 
     /// The least value that makes sense: 0 for what was never negative.
@@ -112,6 +113,7 @@ impl SeriesState {
             held: 0.0,
             burden: Burden::default(),
             above: false,
+            reach: 0.0,
             is_heir: false,
             stirred: false,
             paused: false,
@@ -153,6 +155,8 @@ pub(super) struct WorkloadState {
     pub(super) window: Window,
     /// What the disturbance going on was given.
     pub(super) burden: Burden,
+    /// How far it went.
+    pub(super) reach: f32,
     /// Time of the last sample that came while a series of it was being worked on: rows around it are not judged.
     pub(super) paused_at: TimestampMs,
     /// The wake of the last restart or gap: what begins in it is not raised.
@@ -202,6 +206,7 @@ impl WorkloadState {
             held: 0.0,
             window: Window::default(),
             burden: Burden::default(),
+            reach: 0.0,
             paused_at: TimestampMs::MIN,
             wake: Wake { from: TimestampMs::MIN, until: TimestampMs::MIN },
         }
