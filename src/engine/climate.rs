@@ -45,7 +45,7 @@ const WEEK_MS: f64 = 7.0 * DAY_MS;
 /// Weight above which the tail of findings is recorded.
 const BASE: f64 = 11.0;
 /// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
-const BAR: std::ops::RangeInclusive<f64> = 9.0..=20.0;
+const BAR: std::ops::RangeInclusive<f64> = 6.0..=20.0;
 
 /// Series-weeks, and findings, that what is assumed counts for.
 const PRIOR_WEEKS: f64 = 200.0;
