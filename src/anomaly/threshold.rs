@@ -131,7 +131,7 @@ pub struct Episode {
     calm: u8,
     firing: bool,
     cool: u8,
-    /// Whether a finding would have been raised, had it not looked like a known false alarm.
+    /// Whether a finding would have been raised, had it not been held back.
     owed: bool,
 }
 
@@ -145,8 +145,8 @@ pub struct Standing {
     /// Whether anything may be raised now: not in the wake of a restart or a gap, and far enough from what was
     /// expected to matter.
     pub may_raise: bool,
-    /// Whether it looks like what was called a false alarm: raised only once it no longer does.
-    pub is_known: bool,
+    /// Whether it is held back, too small yet or like what was called a false alarm: raised only once it no longer is.
+    pub waits: bool,
 }
 
 impl Episode {
@@ -194,8 +194,8 @@ impl Episode {
                 return Transition::Resolved;
             }
         } else if standing.may_raise && (standing.ratio >= 1.0 || self.owed) {
-            self.owed = standing.is_known;
-            if !standing.is_known {
+            self.owed = standing.waits;
+            if !standing.waits {
                 self.firing = true;
                 self.cool = 0;
                 return Transition::Raised;
@@ -258,7 +258,7 @@ mod tests {
     /// Evidence of 10 is enough.
     fn feed(episode: &mut Episode, at: TimestampMs, is_event: bool, evidence: f32, score: f32) -> Transition {
         let ratio = episode.observe(at, evidence, 0.0, is_event) / 10.0;
-        episode.decide(Standing { score, ratio, may_raise: true, is_known: false })
+        episode.decide(Standing { score, ratio, may_raise: true, waits: false })
     }
 
     #[test]
@@ -286,9 +286,9 @@ mod tests {
     #[test]
     fn what_looks_like_a_known_false_alarm_is_raised_when_it_outgrows_it() {
         let mut episode = Episode::default();
-        let mut feed = |at, evidence, is_known| {
+        let mut feed = |at, evidence, waits| {
             let ratio = episode.observe(at, evidence, 0.0, true) / 10.0;
-            episode.decide(Standing { score: 1.5, ratio, may_raise: true, is_known })
+            episode.decide(Standing { score: 1.5, ratio, may_raise: true, waits })
         };
         assert_eq!([1, 2, 3].map(|at| feed(at, 15.0, true)), [Transition::None; 3]);
         assert_eq!(feed(4, 2.0, true), Transition::None);
@@ -332,7 +332,7 @@ mod tests {
         }
         let ratio = episode.observe(11, 20.0, 0.0, true) / 10.0;
         assert!(ratio >= 1.0);
-        let quiet = Standing { score: 2.0, ratio, may_raise: false, is_known: false };
+        let quiet = Standing { score: 2.0, ratio, may_raise: false, waits: false };
         assert_eq!(episode.decide(quiet), Transition::None);
     }
 }

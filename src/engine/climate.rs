@@ -8,8 +8,7 @@
 //! - **Familiarity**: how far the disturbances of every metric went, and in units of its own those of every group of
 //!   siblings. A queue that bursts twice a day has to go further than ever before to be told of, in whatever pod.
 //! - **Bar**: the weight from which a finding is raised, such that the findings that nothing else supports stay within
-//!   the budget. It follows from the tail of the weights seen: their rate above [`BASE`] per series and week, falling
-//!   exponentially, added to what is assumed at first.
+//!   the budget.
 
 use std::{
     cmp::Reverse,
@@ -20,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use super::groups::Departure;
 use super::{
-    familiarity::{self, Familiarity, HALF_LIFE_MS, Records, Side},
+    chance::{self, Chance},
+    familiarity::{self, Familiarity, Records, Side},
     families::FamilyName,
     groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
 };
@@ -40,22 +40,6 @@ const RECENT_MS: i64 = 600_000;
 /// Half-life of the usual number of disturbed workloads, in ms.
 const USUAL_HALF_LIFE_MS: f64 = DAY_MS;
 const DAY_MS: f64 = 86_400_000.0;
-const WEEK_MS: f64 = 7.0 * DAY_MS;
-
-/// Weight above which the tail of findings is recorded.
-const BASE: f64 = 11.0;
-/// Bounds of the bar: below, chance is found in everything; above, nothing would be found any more.
-const BAR: std::ops::RangeInclusive<f64> = 6.0..=20.0;
-
-/// Series-weeks, and findings, that what is assumed counts for.
-const PRIOR_WEEKS: f64 = 200.0;
-const PRIOR_FINDINGS: f64 = 20.0;
-
-/// What is assumed of findings that nothing supports before a tenant has shown its own: how many pass [`BASE`] per series
-/// and week, and the weight over which they get rarer by a factor of e. (The simulated shop has a third of this rate, and
-/// a mean excess of 1.75, once a day has passed: docs/accuracy.md.)
-const PRIOR_RATE: f64 = 0.015;
-const PRIOR_SCALE: f64 = 1.75;
 
 /// A series that has become disturbed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,6 +57,7 @@ pub(super) struct Stir {
 pub(super) struct Episodic {
     pub(super) at: TimestampMs,
     pub(super) series: SeriesKey,
+    pub(super) workload: WorkloadKey,
     pub(super) family: FamilyName,
     /// Whose it was, to which side, and how far from what was expected it went.
     pub(super) side: Side,
@@ -85,9 +70,10 @@ pub(super) struct Episodic {
     pub(super) young: bool,
 }
 
-/// By what a disturbance may be known from earlier ones.
+/// Where a disturbance is, and by what it may be known from earlier ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Custom<'a> {
+    pub(super) workload: WorkloadKey,
     /// Name of the metric, or what stands for it.
     pub(super) family: &'a str,
     pub(super) side: Side,
@@ -160,9 +146,20 @@ impl Tidings {
     pub(super) fn over(&mut self, at: TimestampMs, series: SeriesKey, custom: &Custom<'_>, peak: f32, burden: Burden) {
         if burden.weight > 0.0 && peak >= RECORD && self.over.len() < REPORTS_MAX {
             let Burden { weight, supported, young } = burden;
-            let Custom { family, side, reach } = *custom;
+            let Custom { workload, family, side, reach } = *custom;
             let (family, alone) = (family.into(), !supported);
-            self.over.push(Episodic { at, series, family, side, reach, evidence: peak, weight, alone, young });
+            self.over.push(Episodic {
+                at,
+                series,
+                workload,
+                family,
+                side,
+                reach,
+                evidence: peak,
+                weight,
+                alone,
+                young,
+            });
         }
     }
 
@@ -209,14 +206,9 @@ pub(super) struct Climate {
     groups: Groups,
     /// Time until which exposure was counted.
     now: Option<TimestampMs>,
-    /// Findings above [`BASE`] that nothing supported, the sum of their weights beyond it, and the series-weeks in which
-    /// they came; all fading.
-    alone: f64,
-    beyond: f64,
-    weeks: f64,
+    chance: Chance,
     /// Usual number of workloads disturbed at the same time.
     usual: f64,
-    bar: f64,
     /// When workloads last became disturbed.
     stirred: BTreeMap<WorkloadKey, TimestampMs>,
 }
@@ -243,8 +235,9 @@ impl Climate {
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
-        self.record(all.over, all.settled, passed);
-        self.bar = self.bar_for(all.series, budget);
+        self.record(all.over);
+        self.chance.pass(now, passed, all.settled);
+        let bar = self.chance.bar(all.series, budget);
         all.wanted.sort_unstable();
         all.wanted.dedup();
         // Of each group the one that knows most, whatever shard it lives in.
@@ -262,7 +255,7 @@ impl Climate {
             asks_levels,
             now,
             usual: self.usual as f32,
-            bar: self.bar as f32,
+            bar,
         }
     }
 
@@ -276,34 +269,16 @@ impl Climate {
         self.usual += weight * (self.stirred.len() as f64 - self.usual);
     }
 
-    /// Puts disturbances on record.
-    fn record(&mut self, over: Vec<Episodic>, settled: usize, passed: i64) {
-        let fade = (-(passed as f64) / HALF_LIFE_MS).exp2();
-        self.alone *= fade;
-        self.beyond *= fade;
-        self.weeks = self.weeks * fade + settled as f64 * passed as f64 / WEEK_MS;
-        // What others support is an incident, and the same incident is to be told of again.
+    /// Puts disturbances on record. What others support is an incident, and the same incident is to be told of again.
+    fn record(&mut self, over: Vec<Episodic>) {
         for episode in over.into_iter().filter(|episode| episode.alone) {
-            let beyond = f64::from(episode.weight) - BASE;
             // The first day is unlike all that follow.
-            if !episode.young && beyond > 0.0 {
-                self.beyond += beyond.min(4.0 * self.scale());
-                self.alone += 1.0;
+            if !episode.young {
+                self.chance.take(episode.workload, episode.at, episode.weight);
             }
             self.families.take(episode.family, episode.at, familiarity::step_of_evidence(episode.evidence));
             self.habits.take(episode.side, episode.at, familiarity::step_of_reach(episode.reach));
         }
-    }
-
-    fn scale(&self) -> f64 {
-        (self.beyond + PRIOR_FINDINGS * PRIOR_SCALE) / (self.alone + PRIOR_FINDINGS)
-    }
-
-    /// The weight that chance is expected to pass `budget` times a week.
-    fn bar_for(&self, series: usize, budget: f64) -> f64 {
-        let rate = (self.alone + PRIOR_WEEKS * PRIOR_RATE) / (self.weeks + PRIOR_WEEKS);
-        let bar = BASE + self.scale() * (rate * series.max(1) as f64 / budget).ln();
-        bar.clamp(*BAR.start(), *BAR.end())
     }
 }
 
@@ -327,7 +302,7 @@ pub(super) struct Outlook {
 impl Default for Outlook {
     fn default() -> Self {
         Self {
-            bar: *BAR.end() as f32,
+            bar: *chance::BAR.end() as f32,
             usual: 0.0,
             stirs: VecDeque::new(),
             stirred: BTreeMap::new(),
@@ -376,9 +351,9 @@ impl Outlook {
         }
     }
 
-    /// Weighs the evidence that a subject in `workload` shows.
-    pub(super) fn weigh(&self, custom: &Custom<'_>, workload: WorkloadKey, evidence: f32, youth: f32) -> Weighed {
-        let others = self.stirred.len() - usize::from(self.stirred.contains_key(&workload));
+    /// Weighs the evidence of a disturbance.
+    pub(super) fn weigh(&self, custom: &Custom<'_>, evidence: f32, youth: f32) -> Weighed {
+        let others = self.stirred.len() - usize::from(self.stirred.contains_key(&custom.workload));
         let circumstances = Circumstances {
             familiar: self.families.get(custom.family).map_or(0.0, |known| known.of_metric(evidence)),
             habitual: self.habits.get(&custom.side).map_or(0.0, |known| known.of_group(custom.reach)),
@@ -437,34 +412,11 @@ mod tests {
     }
 
     fn custom() -> Custom<'static> {
-        Custom { family: "m", side: Side { group: GroupKey(1), above: true }, reach: 20.0 }
-    }
-
-    fn over(at: TimestampMs, weight: f32) -> Episodic {
-        let custom = custom();
-        let (series, family) = (SeriesKey(1), custom.family.into());
-        let Custom { side, reach, .. } = custom;
-        Episodic { at, series, family, side, reach, evidence: weight, weight, alone: true, young: false }
+        let side = Side { group: GroupKey(1), above: true };
+        Custom { workload: WorkloadKey(1), family: "m", side, reach: 20.0 }
     }
 
     const HOUR: i64 = 3_600_000;
-
-    #[test]
-    fn the_bar_follows_the_budget_and_what_is_seen() {
-        let quiet = Climate::default();
-        let bar = |series, budget| quiet.bar_for(series, budget);
-        assert!(bar(500, 0.5) > bar(500, 2.0));
-        assert!(bar(900, 2.0) > bar(500, 2.0));
-        let mut noisy = Climate::default();
-        let mut calm = Climate::default();
-        for hour in 1..24 * 14 {
-            let tidings =
-                |over| vec![Tidings { newest: hour * HOUR, series: 500, settled: 500, over, ..Tidings::default() }];
-            noisy.absorb(tidings(vec![over(hour * HOUR, 15.0)]), 2.0);
-            calm.absorb(tidings(vec![]), 2.0);
-        }
-        assert!(noisy.bar > calm.bar + 1.0, "{} against {}", noisy.bar, calm.bar);
-    }
 
     #[test]
     fn company_is_who_stirred_at_the_same_time() {
@@ -477,7 +429,7 @@ mod tests {
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);
-        let among_two = outlook.weigh(&custom(), WorkloadKey(1), 10.0, 0.0);
+        let among_two = outlook.weigh(&custom(), 10.0, 0.0);
         assert!(among_two.weight > 12.0 && !among_two.is_alone, "{among_two:?}");
         outlook.hear(&News { now: HOUR + 2 * RECENT_MS, ..News::default() });
         assert_eq!(outlook.company(SeriesKey(11), WorkloadKey(1), None, HOUR).0, Companions::default());

@@ -5,14 +5,14 @@
 //! got used to: a pod that came an hour ago shows high evidence where its siblings, that did the same twenty times, show
 //! little.
 
-use std::{borrow::Borrow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::signal::{GroupKey, TimestampMs};
 
 /// Disturbances of one kind within this time are one, in ms.
-const CLUSTER_MS: i64 = 1_800_000;
+pub(super) const CLUSTER_MS: i64 = 1_800_000;
 /// Half-life of what is on record, in ms.
 pub(super) const HALF_LIFE_MS: f64 = 14.0 * 86_400_000.0;
 /// How much less evidence still counts as similar, and what share of a distance.
@@ -126,7 +126,7 @@ impl<K: Ord + Clone> Records<K> {
 pub(super) fn follow<K: Ord + Clone>(known: &mut BTreeMap<K, Familiarity>, changed: &[(K, Familiarity)]) {
     for (key, familiarity) in changed {
         if familiarity.steps.is_empty() {
-            known.remove::<K>(key.borrow());
+            known.remove(key);
         } else {
             known.insert(key.clone(), familiarity.clone());
         }

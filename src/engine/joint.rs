@@ -159,8 +159,8 @@ impl Tenant {
         let (side, reach) = (Side { group, above: true }, state.reach);
         let weighed = match sustained > 0.0 {
             true => {
-                let custom = Custom { family: &family_of(group), side, reach };
-                self.outlook.weigh(&custom, workload.key, sustained, youth)
+                let custom = Custom { workload: workload.key, family: &family_of(group), side, reach };
+                self.outlook.weigh(&custom, sustained, youth)
             }
             false => Weighed::default(),
         };
@@ -168,12 +168,12 @@ impl Tenant {
         let weight = weighed.weight;
         let may_raise = !state.wake.holds(at) && !state.wake.holds(state.episode.since()) && context.is_present(at);
         let shape = Shape { above: true, reach: f64::from(size), began: state.episode.since(), now: at };
-        let is_known = may_raise && weight > 0.0 && self.lessons.covers(group, &shape);
-        let standing = Standing { score: smooth, ratio: weight / self.outlook.bar, may_raise, is_known };
+        let waits = may_raise && weight > 0.0 && self.lessons.covers(group, &shape);
+        let standing = Standing { score: smooth, ratio: weight / self.outlook.bar, may_raise, waits };
         let transition = state.episode.decide(standing);
         if was_disturbed && !state.episode.is_disturbed() {
             let (series, burden) = (SeriesKey(u128::from(workload.key.0)), std::mem::take(&mut state.burden));
-            let custom = Custom { family: &family_of(group), side, reach };
+            let custom = Custom { workload: workload.key, family: &family_of(group), side, reach };
             self.outlook.tidings.over(at, series, &custom, state.episode.peak(), burden);
         }
         let verdict = if warm {

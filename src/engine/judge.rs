@@ -35,6 +35,7 @@ impl Tenant {
             None => prior.map_or(1.0, |prior| prior.weight(rarity)),
         };
         let judged = detector.observe(&pace.cadence, sample.at, value, weigh, &mut state.spare);
+        let samples = detector.samples();
         if judged.evidence > 0.0 {
             let reservoir = self.reservoirs.entry(series.metric).or_default();
             reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
@@ -47,37 +48,35 @@ impl Tenant {
         let metric = self.interner.text(series.metric);
         let distance = value - judged.expected;
         if !was_disturbed {
-            (state.above, state.reach) = (distance > 0.0, 0.0);
+            (state.above, state.reach, state.amount) = (distance > 0.0, 0.0, 0.0);
         }
         // The way back from where it went is not the other way.
         if state.episode.is_disturbed() && (distance > 0.0) == state.above {
             state.reach = state.reach.max(distance.abs() as f32);
+            state.amount += (distance.abs() * f64::from(pace.cadence.step_ms()) / 1_000.0) as f32;
         }
         let group = subject_group(series.group, series.key);
-        let custom = Custom { family: metric, side: Side { group, above: state.above }, reach: state.reach };
+        let custom = Custom { workload, family: metric, side: Side { group, above: state.above }, reach: state.reach };
         let weighed = match sustained > 0.0 {
-            true => self.outlook.weigh(&custom, workload, sustained, youth),
+            true => self.outlook.weigh(&custom, sustained, youth),
             false => Weighed::default(),
         };
         // What was inherited makes a score, not a finding: a newcomer warms up first.
         let is_settled = sample.at - state.born > i64::from(SETTLED) * i64::from(pace.cadence.step_ms());
-        let speaks = state.speaks
-            && is_settled
-            && detector.samples() > SETTLED
-            && !wake.holds(sample.at)
-            && context.is_present(sample.at);
+        let speaks =
+            state.speaks && is_settled && samples > SETTLED && !wake.holds(sample.at) && context.is_present(sample.at);
         let mut standing = Standing {
             score,
             ratio: weighed.weight / self.outlook.bar,
             may_raise: speaks
                 && !wake.holds(state.episode.since())
                 && self.policies.get(series.policy).admits(value, judged.expected),
-            is_known: false,
+            waits: state.is_minor(),
         };
         if state.episode.is_disturbed() && standing.may_raise {
             let reach = if (distance > 0.0) == state.above { distance.abs() } else { 0.0 };
             let shape = Shape { above: state.above, reach, began: state.episode.since(), now: sample.at };
-            standing.is_known = self.lessons.covers(group, &shape);
+            standing.waits |= self.lessons.covers(group, &shape);
         }
         let transition = state.episode.decide(standing);
         if speaks && weighed.weight > 0.0 {
@@ -102,7 +101,7 @@ impl Tenant {
             self.outlook.tidings.over(sample.at, series.key, &custom, state.episode.peak(), burden);
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
-        let verdict = if detector.samples() <= WARM { Verdict::NONE } else { verdict };
+        let verdict = if samples <= WARM { Verdict::NONE } else { verdict };
         state.window.push(sample, verdict);
         let event = if is_event { judged.event } else { 0.0 };
         (context.sink)(&Scored::Series {

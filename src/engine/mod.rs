@@ -6,6 +6,7 @@
 //! same output.
 
 mod answers;
+mod chance;
 mod climate;
 mod familiarity;
 mod families;

@@ -13,6 +13,9 @@ use crate::{
     signal::{GroupKey, Labels, MetricKind, Sample, SeriesKey, TimestampMs, WorkloadKey},
 };
 
+/// Events, more or fewer than expected, from which a change of a counter is worth a finding.
+const EVENTS_MIN: f32 = 10.0;
+
 /// A series and where it stands in its tenant.
 #[derive(Debug)]
 pub(super) struct Series {
@@ -54,9 +57,11 @@ pub(super) struct SeriesState {
     pub(super) held: f32,
     /// What the disturbance going on was given.
     pub(super) burden: Burden,
-    /// Whether the disturbance that goes on began above what was expected, and how far it went to that side.
+    /// Whether the disturbance that goes on began above what was expected, how far it went to that side, and how much of
+    /// it there was: distance times seconds.
     pub(super) above: bool,
     pub(super) reach: f32,
+    pub(super) amount: f32,
     /// Whether it began with what its siblings knew.
     pub(super) is_heir: bool,
     /// Whether others were told of that disturbance.
@@ -75,6 +80,13 @@ pub(super) struct HistogramState {
 }
 
 impl SeriesState {
+    /// Whether the disturbance that goes on is a handful of events so far: one error after a day without is rare, but
+    /// nothing to tell of. Only of what counts in whole numbers can that be said.
+    pub(super) fn is_minor(&self) -> bool {
+        let is_whole = self.last.is_some_and(|last| last.value.fract() == 0.0);
+        self.meaning.is_counter() && is_whole && self.amount < EVENTS_MIN
+    }
+
     /// How new it is, see [`Circumstances::youth`]: a quarter as new if it began with what its siblings knew.
     pub(super) fn youth(&self, at: TimestampMs) -> f32 {
         Circumstances::youth_at(at.saturating_sub(self.born)) * if self.is_heir { 0.25 } else { 1.0 }
@@ -114,6 +126,7 @@ impl SeriesState {
             burden: Burden::default(),
             above: false,
             reach: 0.0,
+            amount: 0.0,
             is_heir: false,
             stirred: false,
             paused: false,
