@@ -20,7 +20,7 @@ use crate::engine::Snapshot;
 
 const MAGIC: &[u8; 15] = b"VIGIE SNAPSHOT\n";
 /// Grows with every change of what a snapshot holds.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = MAGIC.len() + 4 + 8 + 8;
 const NAME: &str = "snapshot";
 
