@@ -302,7 +302,7 @@ pub(super) struct Outlook {
 impl Default for Outlook {
     fn default() -> Self {
         Self {
-            bar: *chance::BAR.end() as f32,
+            bar: *chance::BAR.end(),
             usual: 0.0,
             stirs: VecDeque::new(),
             stirred: BTreeMap::new(),
