@@ -3,7 +3,11 @@
 #![cfg(feature = "loadgen")]
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output};
+use std::sync::mpsc;
+use std::thread;
 
 use serde_json::Value;
 
@@ -39,11 +43,9 @@ fn the_target_counts_what_the_generator_counts() {
             let what = format!("{mode} {protocol}");
             let vigie = Vigie::start();
             let pid = vigie.process().id().to_string();
-            let options = ["--interval", "1s", "--duration", "3s", "--samples-per-request", "700", "--connections", "2"];
-            let told = figures(
-                &vigie.url(""),
-                &[&options[..], &["--mode", mode, "--protocol", protocol, "--pid", &pid]].concat(),
-            );
+            let load = ["--interval", "1s", "--duration", "3s", "--samples-per-request", "700", "--connections", "2"];
+            let options = [&load[..], &["--mode", mode, "--protocol", protocol, "--pid", &pid]].concat();
+            let told = figures(&vigie.url(""), &options);
 
             let written = told["samples_written"].as_u64().unwrap();
             assert!(written >= SERIES, "{what}: {told}");
@@ -109,4 +111,70 @@ fn what_cannot_work_is_said_before_anything_is_sent() {
     }
     assert_eq!(metric(&vigie, "vigie_remote_write_written_total{kind=\"samples\"}"), 0);
     vigie.stop();
+}
+
+/// A receiver for one connection at a time that gives these answers in turn, the last one for ever. Returns its
+/// address, and the bodies that it gets.
+fn receiver(answers: &'static [&'static str]) -> (String, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (got, bodies) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut answers, mut answer) = (answers.iter(), "");
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            while let Some(body) = read_request(&mut stream) {
+                answer = answers.next().unwrap_or(&answer);
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+                // Nobody asks for them any more when the test is over.
+                let _ = got.send(body);
+            }
+        }
+    });
+    (url, bodies)
+}
+
+/// The body of the next request; `None` at the end of the connection.
+fn read_request(stream: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).unwrap_or_default() == 0 {
+            return None;
+        }
+        match line.trim().to_lowercase().strip_prefix("content-length:") {
+            Some(number) => length = number.trim().parse().unwrap(),
+            None if line.trim().is_empty() => break,
+            None => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    Some(body)
+}
+
+#[test]
+fn what_the_target_wants_later_is_sent_again_and_counted() {
+    const TAKEN: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+    const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 4\r\n\r\nbusy";
+    const ENOUGH: &str = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    const WRONG: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 7\r\n\r\ntoo old";
+
+    // The first is for the request that asks whether the target is there.
+    let (url, bodies) = receiver(&[TAKEN, BUSY, ENOUGH, TAKEN, WRONG, TAKEN]);
+    let options = ["--connections", "1", "--samples-per-request", "1000", "--interval", "1s", "--duration", "6s"];
+    let told = figures(&url, &options);
+
+    let bodies: Vec<_> = bodies.try_iter().skip(1).collect();
+    assert!(bodies[0] == bodies[1] && bodies[1] == bodies[2], "sent again unchanged");
+    assert!(bodies[2] != bodies[3] && bodies[3] != bodies[4], "what is done with is not sent again");
+    assert_eq!((&told["retries"], &told["errors"]), (&2.into(), &3.into()), "{told}");
+    assert_eq!(told["samples_failed"], 1000, "{told}");
+    assert_eq!(told["requests"].as_u64().unwrap() + 2, bodies.len() as u64);
+    let answer = |status: &str| told["answers"].as_array().unwrap().iter().find(|answer| answer["status"] == status);
+    assert_eq!(answer("503").unwrap()["reason"], "busy");
+    assert_eq!(answer("429").unwrap()["count"], 1);
+    assert_eq!(answer("400").unwrap()["reason"], "too old");
+    // An open loop's latency counts from when the request was due, so that the wait is in it.
+    assert!(told["latency_s"]["max"].as_f64().unwrap() >= 1.0, "{told}");
 }

@@ -9,6 +9,7 @@ mod catalogue;
 mod encode;
 mod latency;
 mod motion;
+mod place;
 mod population;
 mod process;
 mod progress;

@@ -208,3 +208,91 @@ impl Target {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::loadgen::{
+        process::Usage,
+        run::Measured,
+        tally::{Attempt, Done, Tally},
+        target::{Answer, Retry},
+    };
+
+    fn report() -> Report {
+        let mut tally = Tally::default();
+        for (status, written, reason) in [("204", 2_000, None), ("204", 2_000, None), ("400", 500, Some("too old"))] {
+            tally.add(Attempt {
+                answer: Answer {
+                    status: status.to_owned(),
+                    written,
+                    retry: Retry::Never,
+                    reason: reason.map(str::to_owned),
+                },
+                done: Some(Done { samples: 2_000, new_series: 500, latency: Duration::from_millis(20) }),
+                bytes: 40_000,
+            });
+        }
+        let load = Load {
+            mode: Mode::Open,
+            protocol: Protocol::V2,
+            series: 6_000,
+            interval_ms: 15_000.0,
+            duration: Duration::from_secs(5),
+            connections: 4,
+            samples_per_request: 2_000,
+            seed: 1,
+            churn: 0.0,
+            pid: Some(42),
+        };
+        let outcome = Outcome {
+            tally,
+            elapsed: Duration::from_secs(5),
+            overdue: 7,
+            target: Some(Measured {
+                before: Usage { cpu_s: 1.0, resident_bytes: 1_000_000 },
+                after: Usage { cpu_s: 1.5, resident_bytes: 3_000_000 },
+            }),
+            own_cpu_s: Some(0.25),
+        };
+        Report::new("http://host/api/v1/write".to_owned(), &load, outcome)
+    }
+
+    #[test]
+    fn the_figures_follow_from_what_was_counted() {
+        let json: serde_json::Value = serde_json::from_str(&report().json().unwrap()).unwrap();
+        for (field, value) in [
+            ("/samples_written", 4_500.0),
+            ("/samples_per_s", 900.0),
+            ("/samples_failed", 1_500.0),
+            ("/samples_overdue", 7.0),
+            ("/series_written", 1_500.0),
+            ("/errors", 1.0),
+            ("/sent_bytes", 120_000.0),
+            ("/latency_s/p99", 0.02),
+            ("/target/cpu_s", 0.5),
+            ("/target/samples_per_cpu_s", 9_000.0),
+            ("/target/resident_bytes_per_series", 2_000.0),
+            ("/answers/1/count", 1.0),
+        ] {
+            assert_eq!(json.pointer(field).and_then(serde_json::Value::as_f64), Some(value), "{field} of {json}");
+        }
+    }
+
+    #[test]
+    fn the_table_says_what_went_wrong_and_what_it_cost() {
+        let text = report().text();
+        for part in [
+            "open loop, remote write 2.0, 4 connections, 6000 series every 15 s",
+            "4500 samples of 1500 series in 5.0 s: 900 samples/s",
+            "7 samples were due and not sent",
+            "3, 40.0 kB each, 0 sent again",
+            "400 × 1: too old",
+            "max 20.0 ms, since the request was due",
+            "0.50 s of process 42: 9000 samples per CPU-second",
+            "3.0 MB resident, 1.0 MB at the start: 2000 bytes a series",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+}
