@@ -9,6 +9,8 @@ pub mod backtest;
 mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+#[cfg(feature = "loadgen")]
+pub mod loadgen;
 mod logging;
 mod models;
 mod serve;
@@ -31,6 +33,9 @@ enum Command {
     /// Replay files, or a Prometheus server's history, through the engine and write scores and a report
     #[cfg(feature = "backtest")]
     Backtest(backtest::Args),
+    /// Write realistic series to a receiver of remote write, and tell what it takes and what that costs it
+    #[cfg(feature = "loadgen")]
+    Loadgen(loadgen::Args),
     /// List the forests that were trained, carry them from one vigie to another
     Models(models::Args),
     /// Check a configuration file, or print the manual of its keys
@@ -48,6 +53,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "backtest")]
         Command::Backtest(args) => backtest::run(args),
+        #[cfg(feature = "loadgen")]
+        Command::Loadgen(args) => loadgen::run(args),
         Command::Models(args) => models::run(args),
         Command::Config(args) => config::run(args),
     }

@@ -7,6 +7,7 @@
 mod backfill;
 mod bad_input;
 mod determinism;
+mod loadgen;
 mod prometheus;
 mod promql;
 mod restart;

@@ -79,6 +79,11 @@ impl Process {
         }
     }
 
+    /// Returns its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns everything the process has written so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
