@@ -171,7 +171,7 @@ impl SimulatedDisk {
 
 impl State {
     fn below(&mut self, bound: usize) -> usize {
-        (u64::from(self.dice.next_u32()) * bound as u64 >> 32) as usize
+        ((u64::from(self.dice.next_u32()) * bound as u64) >> 32) as usize
     }
 
     /// Whether the call comes to its end; reads count as no call but fail with the rest.

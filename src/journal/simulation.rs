@@ -209,8 +209,12 @@ impl World {
         assert!(self.has_lost_power || replayed.lost.is_empty(), "nothing can be lost: {:?}", replayed.lost);
 
         self.known.retain(|id, _| there.contains(id));
-        for known in self.known.values_mut().filter(|known| **known != Known::Doubtful) {
-            *known = Known::Synced;
+        for known in self.known.values_mut() {
+            *known = match known {
+                // It came back from a file that was left, perhaps because a sync of it failed.
+                Known::Doubtful | Known::Superseded => Known::Doubtful,
+                Known::Refused | Known::Committed | Known::Synced => Known::Synced,
+            };
         }
         Some(Run { journal, snapshots, state })
     }
@@ -257,8 +261,13 @@ impl World {
         }
         let known = if result.is_ok() { Known::Synced } else { Known::Doubtful };
         seen.doubtful += u64::from(result.is_err());
-        for entry in self.known.values_mut().filter(|known| **known == Known::Committed) {
-            *entry = known;
+        for entry in self.known.values_mut() {
+            match entry {
+                Known::Committed => *entry = known,
+                // Part of it may be in the file whose sync failed.
+                Known::Refused if result.is_err() => *entry = Known::Doubtful,
+                _ => {}
+            }
         }
         result
     }

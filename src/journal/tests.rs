@@ -12,10 +12,7 @@ const TINY: Options = Options { segment_bytes: 1 };
 /// Length of the records below.
 const LENGTH: u64 = 16 + 10 + 7 + 4;
 
-fn open<D: Disk>(disk: &D, options: Options) -> (Journal<D>, Opened)
-where
-    D: Clone,
-{
+fn open<D: Disk + Clone>(disk: &D, options: Options) -> (Journal<D>, Opened) {
     Journal::open(disk.clone(), options, Position::START).unwrap()
 }
 
@@ -193,10 +190,20 @@ fn a_full_disk_refuses_the_batch_and_nothing_else() {
     append(&mut journal, "bbbb");
     let error = journal.commit().unwrap_err().to_string();
     assert!(error.contains(&name(Position::START)) && error.contains("make room"), "{error}");
+    assert_eq!(disk.contents(&name(Position::START)).unwrap().len() as u64, HEADER + LENGTH, "the space is free again");
     disk.set_space(None);
     commit(&mut journal, "cccc");
     drop(journal);
     assert_eq!(replay(&open(&disk, Options::default()).0, Position::START).0, ["aaaa", "cccc"]);
+}
+
+#[test]
+fn what_was_refused_stays_behind_where_the_next_segment_begins() {
+    let disk = three();
+    disk.put(&name(Position(LENGTH)), super::segment::header(Position(LENGTH)));
+    let (journal, opened) = open(&disk, Options::default());
+    assert_eq!((opened, journal.end()), (Opened::default(), Position(LENGTH)));
+    assert_eq!(replay(&journal, Position::START).0, ["aaaa"]);
 }
 
 #[test]
@@ -209,7 +216,9 @@ fn a_failed_sync_is_told_and_its_file_left() {
     disk.fail_after(0);
     let error = journal.sync().unwrap_err();
     assert!(matches!(error, Error::Doubtful { from: Position(LENGTH), to, .. } if to.0 == 2 * LENGTH), "{error}");
+    journal.sync().unwrap();
     commit(&mut journal, "cccc");
+    assert!(disk.contents(&name(Position(2 * LENGTH))).is_some(), "a sync that failed is not tried again");
     journal.sync().unwrap();
     disk.restart(Crash::Power);
     let (bodies, _) = replay(&open(&disk, Options::default()).0, Position::START);
