@@ -1,5 +1,28 @@
-//! What outlives the process: today a snapshot of the engine, written when the daemon stops.
+//! What outlives the process: the log of requests, and snapshots of the engine at positions in it.
+//!
+//! State is a snapshot and the records of the journal from its position on. Both lie in one folder of a [`Disk`], which is
+//! the file system, or in tests one that fails in every way a disk can. Nothing here has threads or reads a clock: whoever
+//! owns the [`Journal`] decides when to sync.
 
+mod disk;
+mod error;
+mod log;
+mod record;
+mod replay;
+mod segment;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
+mod snapshots;
+#[cfg(test)]
+mod tests;
 
-pub use snapshot::{LoadError, SaveError, load, save};
+pub use disk::{Disk, DiskFile, Files};
+pub use error::{Damage, Error};
+pub use log::{Journal, Opened, Options};
+pub use record::{Kind, MAX_BODY, Position, Record};
+pub use replay::Replayed;
+pub use snapshot::{load, save, snapshots};
+pub use snapshots::{DamagedSnapshot, LoadError, Loaded, SaveError, Snapshots};

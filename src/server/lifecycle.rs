@@ -19,7 +19,7 @@ use crate::{
     config::{Config, Problem},
     engine::Options,
     fleet::{Fleet, FleetThreads},
-    journal,
+    journal::{self, Position},
 };
 
 /// Why the daemon does not start.
@@ -158,7 +158,10 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
     let started = tokio::task::spawn_blocking(move || {
         let restored = journal::load(&path)?;
         let is_restored = restored.is_some();
-        let started = Fleet::start(&options, restored).map_err(StopError::Threads)?;
+        for damaged in restored.iter().flat_map(|restored| &restored.damaged) {
+            tracing::warn!(%damaged, "an older state is restored");
+        }
+        let started = Fleet::start(&options, restored.map(|restored| restored.value)).map_err(StopError::Threads)?;
         Ok::<_, StopError>((started, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
@@ -172,7 +175,7 @@ async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
     let path = app.config().data_dir.clone();
     let saved = tokio::task::spawn_blocking(move || {
         let snapshot = threads.join().map_err(StopError::Lost)?;
-        let bytes = journal::save(&path, &snapshot)?;
+        let bytes = journal::save(&path, Position::START, &snapshot)?;
         Ok::<_, StopError>((snapshot.series(), bytes))
     });
     let (series, bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))??;

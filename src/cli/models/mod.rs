@@ -142,7 +142,9 @@ impl Place {
     fn snapshot(&self) -> anyhow::Result<Snapshot> {
         let dir = self.dir();
         let found = journal::load(&dir)?;
-        found.with_context(|| format!("there is no state in {}; name the directory with --data-dir", dir.display()))
+        found
+            .map(|found| found.value)
+            .with_context(|| format!("there is no state in {}; name the directory with --data-dir", dir.display()))
     }
 }
 
@@ -199,9 +201,10 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<usize> {
         bail!("{} holds no forests of metrics", path.display());
     }
     let dir = place.dir();
-    let mut snapshot = journal::load(&dir)?.unwrap_or_default();
+    let (mut snapshot, position) =
+        journal::load(&dir)?.map_or_else(Default::default, |found| (found.value, found.position));
     let count = snapshot.import_models(&place.tenant, file);
-    journal::save(&dir, &snapshot)?;
+    journal::save(&dir, position, &snapshot)?;
     Ok(count)
 }
 
