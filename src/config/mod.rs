@@ -15,7 +15,9 @@ pub mod reference;
 mod units;
 
 pub use load::{ConfigError, Overrides, Problem, load, parse};
-pub use options::{Anomaly, Backfill, Config, Ingest, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server};
+pub use options::{
+    Anomaly, Backfill, Config, Ingest, Journal, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server, Sync,
+};
 pub(crate) use policy::{Fault, WINDOWS_MAX, moment};
 pub use policy::{RuleEntry, Window};
 pub use section::{Key, Section};

@@ -29,6 +29,8 @@ section! {
         series: Series = Series::default(),
         /// How findings are made.
         anomaly: Anomaly = Anomaly::default(),
+        /// How what was acknowledged is kept.
+        journal: Journal = Journal::default(),
         /// Limits of the query API.
         query: Query = Query::default(),
         /// What is read in at the start.
@@ -110,6 +112,21 @@ section! {
 }
 
 section! {
+    /// How what was acknowledged is kept. Every request is in the journal before it is answered, so that it survives the death
+    /// of the process; at the start, vigie takes the newest snapshot and what the journal holds beyond it.
+    pub struct Journal {
+        /// When what was written is made to survive a power failure too: `interval`, `always` (before each answer; slower) or
+        /// `never` (when the operating system sees fit).
+        sync: Sync = Sync::Interval,
+        /// What a power failure may cost at most with `sync: interval`.
+        sync_interval: Period = Period::from_millis(200),
+        /// Time between snapshots of what was learnt. The journal is kept until three of them can do without it, so that it
+        /// takes the disk what senders send in about three such times; shorter means a faster start after a crash.
+        snapshot_interval: Period = Period::from_secs(600),
+    }
+}
+
+section! {
     /// Limits of the query API. The defaults are those of Prometheus.
     pub struct Query {
         /// How old the newest sample of a series may be for an instant vector. A request can choose another with
@@ -166,6 +183,18 @@ pub enum ScoreNames {
     Vigie,
     /// `anomaly_score`, `yhat`, `yhat_lower`, `yhat_upper`.
     Vmanomaly,
+}
+
+/// When the journal is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sync {
+    /// At the latest after `sync_interval`.
+    Interval,
+    /// Before each answer.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Least severity that is logged.

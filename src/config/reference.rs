@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::{Anomaly, Backfill, Config, Ingest, Key, Log, Query, Section, Series, Server};
+use super::{Anomaly, Backfill, Config, Ingest, Journal, Key, Log, Query, Section, Series, Server};
 
 /// The sections in the order of the file.
-fn sections() -> [(&'static str, &'static str, Vec<Key>); 7] {
+fn sections() -> [(&'static str, &'static str, Vec<Key>); 8] {
     [
         ("server", Server::ABOUT, Server::keys()),
         ("ingest", Ingest::ABOUT, Ingest::keys()),
         ("series", Series::ABOUT, Series::keys()),
         ("anomaly", Anomaly::ABOUT, Anomaly::keys()),
+        ("journal", Journal::ABOUT, Journal::keys()),
         ("query", Query::ABOUT, Query::keys()),
         ("backfill", Backfill::ABOUT, Backfill::keys()),
         ("log", Log::ABOUT, Log::keys()),

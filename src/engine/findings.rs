@@ -21,7 +21,7 @@ pub(super) enum Subject {
 }
 
 /// A finding and what goes with it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Case {
     pub(super) finding: Finding,
     /// The detector of the series as it was before the incident: one that is confirmed is not learnt.
@@ -105,10 +105,10 @@ impl Findings {
     }
 
     /// Everything, for a snapshot: open cases in order of their ids, then the closed ones.
-    pub(super) fn take_apart(self) -> (Vec<(Subject, Case)>, VecDeque<Case>) {
-        let mut open: Vec<_> = self.open.into_iter().collect();
+    pub(super) fn parts(&self) -> (Vec<(Subject, &Case)>, &VecDeque<Case>) {
+        let mut open: Vec<_> = self.open.iter().map(|(subject, case)| (*subject, case)).collect();
         open.sort_by(|a, b| a.1.finding.id.cmp(&b.1.finding.id));
-        (open, self.closed)
+        (open, &self.closed)
     }
 
     pub(super) fn restore_closed(&mut self, case: Case) {

@@ -41,7 +41,7 @@ pub use report::{Refusal, Scored, SeriesName, WriteReport};
 pub use router::Router;
 pub(crate) use router::malformed;
 pub use shard::{Shard, ShardStats};
-pub use snapshot::{Part, Snapshot};
+pub use snapshot::{Image, Part, Snapshot};
 pub use tenant::FamilyMetadata;
 
 use crate::{
@@ -136,10 +136,15 @@ impl Engine {
     }
 
     /// The whole state.
-    #[must_use]
-    pub fn into_snapshot(self) -> Snapshot {
-        let parts = self.shards.into_iter().map(Shard::save).collect();
-        Snapshot::assemble(parts, &self.trainer, &self.router)
+    ///
+    /// # Errors
+    /// None in practice: memory is written to.
+    pub fn snapshot(&self) -> Result<Snapshot, postcard::Error> {
+        let mut image = Image::begin(&self.trainer, &self.router, self.shards.len())?;
+        for shard in &self.shards {
+            image.push(shard.save()?);
+        }
+        Snapshot::of(&image)
     }
 
     /// An engine that goes on where a snapshot was taken; `options` may differ, also in the number of shards.

@@ -33,7 +33,7 @@ pub(super) struct Series {
 }
 
 /// The part of a series that is learnt and kept across a restart.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SeriesState {
     pub(super) kind: MetricKind,
     pub(super) meaning: Meaning,
@@ -74,7 +74,7 @@ pub(super) struct SeriesState {
 }
 
 /// What a native histogram series needs to become scalar series.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct HistogramState {
     pub(super) previous: NativeHistogram,
 }
@@ -148,7 +148,7 @@ pub(super) struct Workload {
 }
 
 /// The part of a workload that is learnt and kept across a restart.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WorkloadState {
     pub(super) labels: Labels,
     /// The row being filled; NaN where nothing has come yet.

@@ -159,7 +159,7 @@ fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
     hosts(&mut straight, 0..1_700);
     let mut stopped = Run::new(Options::default());
     hosts(&mut stopped, 0..1_505);
-    let bytes = postcard::to_stdvec(&stopped.engine.into_snapshot()).unwrap();
+    let bytes = postcard::to_stdvec(&stopped.engine.snapshot().unwrap()).unwrap();
     let options = Options { shards: 2, ..Options::default() };
     stopped.engine = Engine::restore(options, postcard::from_bytes(&bytes).unwrap());
     hosts(&mut stopped, 1_505..1_700);

@@ -1,9 +1,9 @@
 //! The engine's state in the folder of snapshots, in postcard.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use super::{Disk, Files, LoadError, Loaded, Position, SaveError, Snapshots};
-use crate::engine::Snapshot;
+use crate::engine::{Image, Snapshot};
 
 /// Grows with every change of what a snapshot holds or how it is written.
 const VERSION: u32 = 4;
@@ -21,9 +21,9 @@ pub fn snapshots<D: Disk>(disk: D) -> Snapshots<D> {
 ///
 /// # Errors
 /// The folder or file cannot be written.
-pub fn save(dir: &Path, position: Position, snapshot: &Snapshot) -> Result<u64, SaveError> {
+pub fn save(dir: &Path, position: Position, image: &Image) -> Result<u64, SaveError> {
     let disk = Files::new(dir).map_err(|source| SaveError { path: dir.to_owned(), source })?;
-    snapshots(disk).save(position, |writer| postcard::to_io(snapshot, writer).map(|_| ()).map_err(io::Error::other))
+    snapshots(disk).save(position, |writer| image.write(writer))
 }
 
 /// Reads the newest sound state of the folder; `None` when there is none.
@@ -35,7 +35,7 @@ pub fn load(dir: &Path) -> Result<Option<Loaded<Snapshot>>, LoadError> {
         return Ok(None);
     }
     let disk = Files::new(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
-    snapshots(disk).load(|body| postcard::from_bytes(body).ok())
+    snapshots(disk).load(Snapshot::decode)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(load(dir.path()).unwrap().is_none());
         assert!(load(&dir.path().join("nowhere")).unwrap().is_none());
-        save(dir.path(), Position(5), &Snapshot::default()).unwrap();
+        save(dir.path(), Position(5), &Snapshot::default().image().unwrap()).unwrap();
         let loaded = load(dir.path()).unwrap().unwrap();
         assert_eq!((loaded.value.series(), loaded.position), (0, Position(5)));
         assert!(loaded.damaged.is_empty());
@@ -60,7 +60,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("taken");
         fs::write(&file, "x").unwrap();
-        let error = save(&file, Position::START, &Snapshot::default()).unwrap_err();
+        let error = save(&file, Position::START, &Snapshot::default().image().unwrap()).unwrap_err();
         assert!(error.to_string().contains("taken"), "{error}");
     }
 }

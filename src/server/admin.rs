@@ -29,7 +29,7 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
 
 /// vigie's own metrics. While the engine cannot be asked, those of the process alone.
 pub(super) async fn metrics(State(app): State<App>) -> Response {
-    let figures = app.ask(|engine| Ok((engine.stats()?, engine.queues()))).await.ok();
+    let figures = app.ask(|engine| Ok((engine.stats()?, engine.queues(), engine.kept()))).await.ok();
     match app.telemetry().render(figures.as_ref()) {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -45,6 +45,9 @@ pub enum NotReady {
     /// Queues are full.
     #[error("vigie is at its limit; try again later")]
     Busy,
+    /// What is sent cannot be kept.
+    #[error("vigie cannot write its journal and takes nothing until it can; its log says why")]
+    Unwritable,
     /// A question to the engine ended without an answer; the log says why.
     #[error("vigie could not answer because of a fault of its own")]
     Fault,
@@ -57,7 +60,7 @@ impl NotReady {
         match self {
             // Queues hold less than a second of work.
             Self::Busy => 1,
-            Self::Starting | Self::Backfilling | Self::Stopping | Self::Fault => 5,
+            Self::Starting | Self::Backfilling | Self::Stopping | Self::Unwritable | Self::Fault => 5,
         }
     }
 }
@@ -67,6 +70,7 @@ impl From<Unavailable> for NotReady {
         match cause {
             Unavailable::Busy => Self::Busy,
             Unavailable::Stopping => Self::Stopping,
+            Unavailable::Unwritable => Self::Unwritable,
         }
     }
 }

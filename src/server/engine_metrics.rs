@@ -1,6 +1,6 @@
 //! The engine's figures as metrics, made anew at each scrape.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -8,7 +8,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{engine::ShardStats, fleet::Queues};
+use crate::{
+    engine::ShardStats,
+    fleet::{Kept, Queues},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Shard {
@@ -29,7 +32,7 @@ struct Queue {
 type Number = Gauge<u64, AtomicU64>;
 
 /// What a scrape shows of `stats`. Sums over tenants: a tenant's name is for the sender to choose, and so never a label.
-pub(super) fn registry(stats: &[ShardStats], queues: &Queues) -> Registry {
+pub(super) fn registry(stats: &[ShardStats], queues: &Queues, kept: &Kept) -> Registry {
     let mut registry = Registry::with_prefix("vigie");
     let series = Family::<Shard, Number>::default();
     let workloads = Family::<Shard, Number>::default();
@@ -50,6 +53,7 @@ pub(super) fn registry(stats: &[ShardStats], queues: &Queues) -> Registry {
     let bar = Gauge::<f64, AtomicU64>::default();
     bar.set(stats.iter().flat_map(|shard| shard.bars.values()).copied().fold(0.0, f32::max).into());
     registry.register("finding_bar", "Weight from which a finding is raised; the highest of all tenants", bar);
+    of_disk(&mut registry, kept);
     let named = |shard| Queue { queue: format!("shard-{shard}") };
     let of_shards = queues.shards.iter().enumerate().map(|(shard, queue)| (named(shard), queue));
     for (label, (length, capacity)) in of_shards.chain([(Queue { queue: "router".to_owned() }, &queues.requests)]) {
@@ -68,4 +72,26 @@ pub(super) fn registry(stats: &[ShardStats], queues: &Queues) -> Registry {
         }
     }
     registry
+}
+
+/// What is kept on disk.
+fn of_disk(registry: &mut Registry, kept: &Kept) {
+    let number = |value: &AtomicU64| {
+        let gauge = Number::default();
+        gauge.set(value.load(Ordering::Relaxed));
+        gauge
+    };
+    let count = |value: &AtomicU64| {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value.load(Ordering::Relaxed));
+        counter
+    };
+    let newest = Gauge::<f64, AtomicU64>::default();
+    newest.set(kept.snapshot_at.load(Ordering::Relaxed) as f64 / 1_000.0);
+    registry.register_with_unit("journal", "Requests that the journal holds", Unit::Bytes, number(&kept.journal_bytes));
+    let failures = "Batches of requests that the journal could not take, so that they were refused";
+    registry.register("journal_failures", failures, count(&kept.failures));
+    registry.register("snapshots", "Snapshots written since the start", count(&kept.snapshots));
+    let help = "When the newest of them was written; 0 before the first";
+    registry.register_with_unit("snapshot_timestamp", help, Unit::Seconds, newest);
 }

@@ -16,10 +16,10 @@ use super::{
     router::router,
 };
 use crate::{
-    config::{Config, Problem},
+    config::{Config, Problem, Sync},
     engine::Options,
-    fleet::{Fleet, FleetThreads},
-    journal::{self, Position},
+    fleet::{self, Fleet, FleetThreads, Keeper, SyncPolicy},
+    journal,
 };
 
 /// Why the daemon does not start.
@@ -56,9 +56,9 @@ pub enum StopError {
     /// State could not be saved.
     #[error(transparent)]
     Save(#[from] journal::SaveError),
-    /// The operating system gives no thread.
-    #[error("cannot start the engine's threads")]
-    Threads(#[source] io::Error),
+    /// The engine does not start.
+    #[error(transparent)]
+    Start(#[from] fleet::StartError),
     /// A thread of the engine died, and its part of the state with it; the last save is kept.
     #[error("cannot save the state because {0}; the last save is kept")]
     Lost(&'static str),
@@ -148,21 +148,35 @@ async fn serve(app: &App, backfill: Option<Backfill>) -> Infallible {
         app.backfilled();
     }
     tracing::info!(url = app.url(), data_dir = %app.config().data_dir.display(), "vigie is ready");
-    std::future::pending().await
+    loop {
+        tokio::time::sleep(app.config().journal.snapshot_interval.get()).await;
+        if app.engine().is_ok_and(|engine| engine.save().is_err()) {
+            tracing::debug!("no time for a snapshot: the queue is full");
+        }
+    }
 }
 
 /// Restores the state, if there is one, and starts the engine.
 async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
     let options = options(app)?;
+    let config = &app.config().journal;
+    let policy = match config.sync {
+        Sync::Interval => SyncPolicy::Interval(config.sync_interval.get()),
+        Sync::Always => SyncPolicy::Always,
+        Sync::Never => SyncPolicy::Never,
+    };
     let path = app.config().data_dir.clone();
     let started = tokio::task::spawn_blocking(move || {
+        // The folder first: nobody else may write what is read here.
+        let keeper = Keeper::lock(&path)?;
         let restored = journal::load(&path)?;
         let is_restored = restored.is_some();
         for damaged in restored.iter().flat_map(|restored| &restored.damaged) {
             tracing::warn!(%damaged, "an older state is restored");
         }
-        let started = Fleet::start(&options, restored.map(|restored| restored.value)).map_err(StopError::Threads)?;
-        Ok::<_, StopError>((started, is_restored))
+        let (position, snapshot) = restored.map_or_else(Default::default, |found| (found.position, Some(found.value)));
+        let keeper = Keeper::open(path, keeper, position, policy)?;
+        Ok::<_, StopError>((Fleet::start(&options, snapshot, Some(keeper))?, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
     let started_at = rfc3339(app.started_at());
@@ -174,12 +188,11 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
 async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
     let path = app.config().data_dir.clone();
     let saved = tokio::task::spawn_blocking(move || {
-        let snapshot = threads.join().map_err(StopError::Lost)?;
-        let bytes = journal::save(&path, Position::START, &snapshot)?;
-        Ok::<_, StopError>((snapshot.series(), bytes))
+        let (image, position) = threads.join().map_err(StopError::Lost)?;
+        Ok::<_, StopError>(journal::save(&path, position, &image)?)
     });
-    let (series, bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
-    tracing::info!(series, bytes, "state is saved");
+    let bytes = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
+    tracing::info!(bytes, "state is saved");
     Ok(())
 }
 

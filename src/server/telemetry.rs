@@ -4,7 +4,7 @@
 //! ([`engine_metrics`]), so that the sample path counts without touching anything shared.
 //! No label has a value that a sender chooses.
 
-use std::{fmt, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -26,7 +26,7 @@ use prometheus_client::{
 use super::{app::App, engine_metrics, progress::Progress};
 use crate::{
     engine::{ShardStats, WriteReport},
-    fleet::Queues,
+    fleet::{Kept, Queues},
 };
 
 /// From half a millisecond to 8 s, each bound twice the one before.
@@ -138,11 +138,11 @@ impl Telemetry {
     ///
     /// # Errors
     /// None in practice: writing to a string does not fail.
-    pub(super) fn render(&self, engine: Option<&(Vec<ShardStats>, Queues)>) -> Result<String, fmt::Error> {
+    pub(super) fn render(&self, engine: Option<&(Vec<ShardStats>, Queues, Arc<Kept>)>) -> Result<String, fmt::Error> {
         let mut page = String::new();
         text::encode_registry(&mut page, &self.registry)?;
-        if let Some((stats, queues)) = engine {
-            text::encode_registry(&mut page, &engine_metrics::registry(stats, queues))?;
+        if let Some((stats, queues, kept)) = engine {
+            text::encode_registry(&mut page, &engine_metrics::registry(stats, queues, kept))?;
         }
         text::encode_eof(&mut page)?;
         Ok(page)

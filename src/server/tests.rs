@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use super::{App, Clock, router};
 use crate::{
     config::{ByteSize, Config, Period},
-    engine::Options,
+    engine::{Options, Snapshot},
     fleet::{Fleet, FleetThreads},
     ingest::remote_write::{Encoder, Protocol},
     signal::{Labels, Sample, TimestampMs},
@@ -60,7 +60,7 @@ impl Story {
 
     fn with(config: Config) -> Self {
         let app = App::new(config, ([127, 0, 0, 1], 9797).into(), Clock::fixed(NOW));
-        let (engine, threads) = Fleet::start(&Options { shards: 2, ..Options::default() }, None).unwrap();
+        let (engine, threads) = Fleet::start(&Options { shards: 2, ..Options::default() }, None, None).unwrap();
         app.open(engine);
         Self { router: router(app.clone()), app, threads }
     }
@@ -258,7 +258,7 @@ async fn writers_are_told_to_wait_or_to_give_up() {
 #[tokio::test]
 async fn readiness_follows_the_life_of_the_daemon() {
     let app = App::new(Config::default(), ([127, 0, 0, 1], 9797).into(), Clock::fixed(NOW));
-    let (engine, threads) = Fleet::start(&Options::default(), None).unwrap();
+    let (engine, threads) = Fleet::start(&Options::default(), None, None).unwrap();
     let story = Story { router: router(app.clone()), app, threads };
     let ready = async || story.get("/-/ready").await.status.as_u16();
 
@@ -275,8 +275,8 @@ async fn readiness_follows_the_life_of_the_daemon() {
     story.get("/api/v1/labels").await.is_error(503, "unavailable", "stopping");
     // Nobody holds the engine any more, so that its threads end and the state comes back.
     let joined = tokio::task::spawn_blocking(move || story.threads.join());
-    let snapshot = tokio::time::timeout(Duration::from_secs(20), joined).await.unwrap().unwrap().unwrap();
-    assert_eq!(snapshot.series(), 1);
+    let (image, _) = tokio::time::timeout(Duration::from_secs(20), joined).await.unwrap().unwrap().unwrap();
+    assert_eq!(Snapshot::of(&image).unwrap().series(), 1);
 }
 
 #[tokio::test]
@@ -295,6 +295,7 @@ async fn the_metrics_page_counts_what_happened() {
         r#"vigie_remote_write_written_total{kind="samples"} 6"#,
         r#"vigie_remote_write_scored_seconds_count 1"#,
         r#"# HELP vigie_memory_bytes Memory of the engine by part, about."#,
+        "vigie_journal_bytes 0",
         r#"vigie_queue_capacity{queue="router"} 256"#,
     ] {
         assert!(page.body.lines().any(|found| found == line), "{line} is missing in\n{}", page.body);

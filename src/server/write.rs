@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     engine::WriteReport,
+    fleet,
     ingest::remote_write::{DecodeError, Limits, Protocol, WriteRequest, decompress, negotiate},
 };
 
@@ -64,9 +65,9 @@ async fn receive(app: &App, request: Request) -> Result<WriteReport, Refused> {
     let received_at = app.now();
     let body = body(app, request).await?;
     app.telemetry().received(body.len());
-    let request = decode(protocol, body, limits(app)).await?;
-    let written = app.engine()?.write(tenant.clone(), Arc::new(request), received_at).await;
-    let report = written.map_err(NotReady::from)?;
+    let decoded = Arc::new(decode(protocol, body.clone(), limits(app)).await?);
+    let request = fleet::Request { tenant: tenant.clone(), protocol, raw: body, body: decoded, received: received_at };
+    let report = app.engine()?.write(request).await.map_err(NotReady::from)?;
     app.arrived(&tenant, report.samples + report.histograms);
     Ok(report)
 }

@@ -86,7 +86,7 @@ pub enum Direction {
 }
 
 /// What is told to the engine while it runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// What a person says of the finding with this id; `None` takes back what was said.
     Judge {

@@ -6,6 +6,7 @@
 
 mod backfill;
 mod bad_input;
+mod crash;
 mod determinism;
 mod loadgen;
 mod prometheus;

@@ -98,6 +98,13 @@ impl Process {
         wait_for("the end of a process after SIGTERM", PATIENCE, || self.child.try_wait().unwrap())
     }
 
+    /// Ends the process without a warning (SIGKILL).
+    pub(crate) fn kill(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -KILL \"$0\"", &pid]).status().unwrap();
+        assert!(sent.success(), "{} is gone already:\n{}", self.name, self.log());
+    }
+
     /// Highest resident memory so far in bytes; `None` where the system does not say.
     pub(crate) fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
@@ -190,6 +197,18 @@ impl Vigie {
         let Self { process, data, .. } = self;
         drop(process);
         data
+    }
+
+    /// Waits for the process, which was killed, and returns the data folder, to start from it again.
+    pub(crate) fn into_data(self) -> TempDir {
+        let Self { process, data, .. } = self;
+        drop(process);
+        data
+    }
+
+    /// The folder with its configuration and data.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data.path()
     }
 
     /// Sends series as a well-behaved sender does.

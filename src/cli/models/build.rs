@@ -77,5 +77,5 @@ fn simulate(seed: u64, length: TimestampMs) -> anyhow::Result<Snapshot> {
         let request = request.context("the simulator's request does not decode")?;
         engine.write(&tenant, &Arc::new(request), shop.at(), &mut |_| {});
     }
-    Ok(engine.into_snapshot())
+    Ok(engine.snapshot()?)
 }

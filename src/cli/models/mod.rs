@@ -204,7 +204,7 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<usize> {
     let (mut snapshot, position) =
         journal::load(&dir)?.map_or_else(Default::default, |found| (found.value, found.position));
     let count = snapshot.import_models(&place.tenant, file);
-    journal::save(&dir, position, &snapshot)?;
+    journal::save(&dir, position, &snapshot.image()?)?;
     Ok(count)
 }
 

@@ -61,7 +61,7 @@ fn a_nightly_job_marked_twice_raises_nothing_the_third_time_and_other_faults_do(
     assert_eq!(second.len(), 1, "it outgrew the first: {second:#?}");
     shop.mark(&second[0].id, Feedback::FalseAlarm);
     // Remembered across a restart.
-    let snapshot = std::mem::replace(&mut shop.run.engine, Engine::new(Options::default())).into_snapshot();
+    let snapshot = std::mem::replace(&mut shop.run.engine, Engine::new(Options::default())).snapshot().unwrap();
     shop.run.engine = Engine::restore(Options { shards: 3, ..Options::default() }, snapshot);
     shop.live(6 * DAY, |_| 0.0);
     assert!(shop.last_night().is_empty(), "the third night: {:#?}", shop.last_night());

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     config,
     engine::WriteReport,
+    fleet::Request,
     ingest::remote_write::{Encoder, Limits, Protocol, WriteRequest},
     prometheus::{Client, QueryError},
     promql,
@@ -207,7 +208,7 @@ impl<'a> Writer<'a> {
             }
         }
         let request = WriteRequest::decode(Protocol::V1, encoder.body(), &Limits::default())?;
-        self.send(request).await?;
+        self.send(request, encoder.finish()).await?;
         Ok(())
     }
 
@@ -223,7 +224,7 @@ impl<'a> Writer<'a> {
             tokio::time::sleep_until(self.due.into()).await;
             let took = Duration::from_secs_f64(count as f64 / f64::from(self.backfill.config.max_samples_per_second));
             self.due = self.due.max(Instant::now()) + took;
-            let report = self.send(portion.request).await?;
+            let report = self.send(portion.request, portion.raw).await?;
             self.refused += report.rejected();
             self.reason = self.reason.take().or(report.reasons.into_iter().next());
             let done = (portion.until - self.from) as f64 / (end() - self.from) as f64;
@@ -237,9 +238,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn send(&self, request: WriteRequest) -> Result<WriteReport, NotReady> {
-        let (engine, tenant) = (self.app.engine()?, self.backfill.tenant.clone());
-        Ok(engine.write(tenant, Arc::new(request), self.app.now()).await?)
+    async fn send(&self, request: WriteRequest, raw: Vec<u8>) -> Result<WriteReport, NotReady> {
+        let (tenant, body) = (self.backfill.tenant.clone(), Arc::new(request));
+        let request = Request { tenant, protocol: Protocol::V1, raw: raw.into(), body, received: self.app.now() };
+        Ok(self.app.engine()?.write(request).await?)
     }
 
     fn warn_of_refused(&self) {

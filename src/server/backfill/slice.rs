@@ -25,6 +25,8 @@ pub(super) struct Slice {
 #[derive(Debug)]
 pub(super) struct Portion {
     pub(super) request: WriteRequest,
+    /// The same as it would have been sent.
+    pub(super) raw: Vec<u8>,
     /// Time of the newest sample.
     pub(super) until: TimestampMs,
 }
@@ -72,7 +74,7 @@ impl Slice {
             }
             let request = WriteRequest::decode(Protocol::V1, encoder.body(), &Limits::default())?;
             let until = now.last().map_or(*first, |(at, ..)| *at);
-            if !take(Portion { request, until }) {
+            if !take(Portion { raw: encoder.finish(), request, until }) {
                 break;
             }
             rest = later;

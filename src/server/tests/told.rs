@@ -222,7 +222,8 @@ async fn a_restart_keeps_what_was_told_and_follows_the_file() {
     let stop = async |story: Story| {
         story.app.close();
         drop(story.router);
-        tokio::task::spawn_blocking(move || story.threads.join()).await.unwrap().unwrap()
+        let (image, _) = tokio::task::spawn_blocking(move || story.threads.join()).await.unwrap().unwrap();
+        Snapshot::of(&image).unwrap()
     };
     let start = |text: &str, snapshot| {
         let config = crate::config::parse("vigie.yaml".as_ref(), text, |_| None).unwrap();
@@ -233,7 +234,7 @@ async fn a_restart_keeps_what_was_told_and_follows_the_file() {
             ..Options::default()
         };
         let app = App::new(config, ([127, 0, 0, 1], 9797).into(), Clock::fixed(NOW));
-        let (engine, threads) = Fleet::start(&options, Some(snapshot)).unwrap();
+        let (engine, threads) = Fleet::start(&options, Some(snapshot), None).unwrap();
         app.open(engine);
         Story { router: router(app.clone()), app, threads }
     };

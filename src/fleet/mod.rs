@@ -1,8 +1,14 @@
 //! The engine on threads: one for the router, one for each shard, one for training.
 //!
-//! Requests go through one bounded queue to the router, which splits them and passes the parts on in the same order;
-//! a shard answers each part for itself. When the first queue is full a request is refused at once
-//! ([`Unavailable::Busy`]), never dropped later. Questions go straight to the shards' queues and are answered in turn.
+//! Requests go through one bounded queue to the router, which takes those that wait, hands them to the journal in one
+//! write, splits them and passes the parts on in the same order; a shard answers each part for itself. When the first queue
+//! is full a request is refused at once ([`Unavailable::Busy`]), never dropped later. Questions go straight to the shards'
+//! queues and are answered in turn.
+//!
+//! Everything that changes the engine comes this way, so that the same journal gives the same state.
+
+mod keeper;
+mod threads;
 
 use std::{
     collections::BTreeMap,
@@ -13,15 +19,20 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use axum::body::Bytes;
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
+
+pub use self::keeper::{Keeper, Kept, StartError, SyncPolicy};
+use self::threads::{Ended, Running, run_router, run_shard};
 
 use crate::{
     engine::{
-        FamilyMetadata, Heed, ModelList, Options, Part, Router, Shard, ShardStats, Snapshot, Told, Trainer, Turn,
-        Turned, WriteReport, in_order, malformed,
+        FamilyMetadata, Heed, Image, ModelList, Options, Part, Shard, ShardStats, Snapshot, Told, Turn, Turned,
+        WriteReport, in_order,
     },
-    ingest::remote_write::WriteRequest,
+    ingest::remote_write::{Protocol, WriteRequest},
+    journal::Position,
     signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
 };
 
@@ -39,20 +50,46 @@ pub enum Unavailable {
     /// The daemon is stopping.
     #[error("the engine is stopping")]
     Stopping,
+    /// What is sent cannot be kept; the log says why.
+    #[error("the journal cannot be written, see vigie's log; nothing of the request was taken")]
+    Unwritable,
 }
 
-struct Request {
-    tenant: TenantId,
-    body: Arc<WriteRequest>,
-    received: TimestampMs,
-    reply: oneshot::Sender<WriteReport>,
+/// What the router takes in.
+enum Input {
+    Write {
+        request: Request,
+        reply: oneshot::Sender<Result<WriteReport, Unavailable>>,
+    },
+    Tell {
+        tenant: TenantId,
+        command: Command,
+        reply: Sender<Result<Option<Finding>, Unavailable>>,
+    },
+    /// Time for a snapshot.
+    Save,
+}
+
+/// A remote write request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// How it was sent.
+    pub protocol: Protocol,
+    /// As it arrived, compressed.
+    pub raw: Bytes,
+    /// The same, decoded.
+    pub body: Arc<WriteRequest>,
+    /// When it arrived.
+    pub received: TimestampMs,
 }
 
 /// Gathers the reports of all shards that had a part in a request.
 struct Gathering {
     left: usize,
     report: WriteReport,
-    reply: Option<oneshot::Sender<WriteReport>>,
+    reply: Option<oneshot::Sender<Result<WriteReport, Unavailable>>>,
 }
 
 enum Message {
@@ -60,6 +97,7 @@ enum Message {
     Turn(Turn, Sender<Turned>),
     Tell(TenantId, Command, Sender<Told>),
     Heed(TenantId, Heed),
+    Save(Sender<(usize, Part)>),
     Ask(Box<dyn FnOnce(&Shard) + Send>),
 }
 
@@ -68,15 +106,16 @@ type Gather = Arc<std::sync::Mutex<Gathering>>;
 /// A handle to the running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Fleet {
-    requests: Sender<Request>,
+    requests: Sender<Input>,
+    kept: Arc<Kept>,
     shards: Arc<[Sender<Message>]>,
     stopping: Arc<AtomicBool>,
 }
 
 /// What must be joined at the end.
 pub struct FleetThreads {
-    router: JoinHandle<(Router, Trainer)>,
-    shards: Vec<JoinHandle<Part>>,
+    router: JoinHandle<Result<Ended, &'static str>>,
+    shards: Vec<JoinHandle<Shard>>,
 }
 
 impl std::fmt::Debug for Fleet {
@@ -101,11 +140,15 @@ pub struct Queues {
 }
 
 impl Fleet {
-    /// Starts the threads, from a snapshot if there is one.
+    /// Starts the threads, from a snapshot if there is one, and what the journal holds beyond it. Blocks until that is taken.
     ///
     /// # Errors
-    /// The operating system gives no thread.
-    pub fn start(options: &Options, restored: Option<Snapshot>) -> std::io::Result<(Self, FleetThreads)> {
+    /// The operating system gives no thread, or the journal cannot be read.
+    pub fn start(
+        options: &Options,
+        restored: Option<Snapshot>,
+        journal: Option<Keeper>,
+    ) -> Result<(Self, FleetThreads), StartError> {
         let (shards, trainer, router) = restored.unwrap_or_default().take_apart(options);
         let (requests, incoming) = bounded(REQUESTS);
         let mut senders = Vec::new();
@@ -114,55 +157,62 @@ impl Fleet {
             let (sender, messages) = bounded(MESSAGES);
             senders.push(sender);
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(builder.spawn(move || run_shard(shard, &messages))?);
+            threads.push(builder.spawn(move || run_shard(number, shard, &messages)).map_err(StartError::Threads)?);
         }
         let senders: Arc<[Sender<Message>]> = senders.into();
-        let to_shards = senders.clone();
+        let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
+        let mut engine = Running::new(router, trainer, senders.clone());
+        if let Some(journal) = &journal {
+            journal.replay(&mut engine)?;
+        }
         let builder = std::thread::Builder::new().name("router".to_owned());
-        let router = builder.spawn(move || run_router(router, trainer, &incoming, &to_shards))?;
-        let fleet = Self { requests, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
+        let router = builder.spawn(move || run_router(engine, journal, &incoming)).map_err(StartError::Threads)?;
+        let fleet = Self { requests, kept, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
         Ok((fleet, FleetThreads { router, shards: threads }))
     }
 
-    /// Writes a request received at `received`; done when every sample of it has been scored.
+    /// Writes a request; done when it is in the journal and every sample of it has been scored.
     ///
     /// # Errors
-    /// The queue is full, or the daemon is stopping.
-    pub async fn write(
-        &self,
-        tenant: TenantId,
-        body: Arc<WriteRequest>,
-        received: TimestampMs,
-    ) -> Result<WriteReport, Unavailable> {
+    /// The queue is full, the journal cannot be written, or the daemon is stopping.
+    pub async fn write(&self, request: Request) -> Result<WriteReport, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.offer(Input::Write { request, reply })?;
+        answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    fn offer(&self, input: Input) -> Result<(), Unavailable> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Unavailable::Stopping);
         }
-        let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request { tenant, body, received, reply }).map_err(|refused| match refused {
+        self.requests.try_send(input).map_err(|refused| match refused {
             TrySendError::Full(_) => Unavailable::Busy,
             TrySendError::Disconnected(_) => Unavailable::Stopping,
-        })?;
-        answer.await.map_err(|_| Unavailable::Stopping)
+        })
+    }
+
+    /// Has a snapshot made in the background, unless one is being made.
+    ///
+    /// # Errors
+    /// The queue is full, or the daemon is stopping.
+    pub fn save(&self) -> Result<(), Unavailable> {
+        self.offer(Input::Save)
+    }
+
+    /// What is kept on disk.
+    #[must_use]
+    pub fn kept(&self) -> Arc<Kept> {
+        self.kept.clone()
     }
 
     /// Tells the engine something; gives the finding it was about, as it is now. Blocks.
     ///
     /// # Errors
-    /// The daemon is stopping.
+    /// The queue is full, the journal cannot be written, or the daemon is stopping.
     pub fn tell(&self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
-        let (reply, answers) = bounded(self.shards.len());
-        for shard in self.shards.iter() {
-            let message = Message::Tell(tenant.clone(), command.clone(), reply.clone());
-            shard.send(message).map_err(|_| Unavailable::Stopping)?;
-        }
-        drop(reply);
-        let told: Vec<Told> = answers.into_iter().collect();
-        for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
-            for shard in self.shards.iter() {
-                shard.send(Message::Heed(tenant.clone(), heed.clone())).map_err(|_| Unavailable::Stopping)?;
-            }
-        }
-        Ok(told.into_iter().find_map(|told| told.finding))
+        let (reply, answer) = bounded(1);
+        self.offer(Input::Tell { tenant: tenant.clone(), command: command.clone(), reply })?;
+        answer.recv().unwrap_or(Err(Unavailable::Stopping))
     }
 
     /// Planned work of a tenant. Blocks.
@@ -281,124 +331,17 @@ impl Fleet {
 }
 
 impl FleetThreads {
-    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state. Blocks.
+    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state, and the position of
+    /// the journal it has come to. Blocks.
     ///
     /// # Errors
     /// A thread panicked; its part of the state is lost.
-    pub fn join(self) -> Result<Snapshot, &'static str> {
-        let (router, trainer) = self.router.join().map_err(|_| "the router's thread panicked")?;
-        let parts: Result<Vec<Part>, _> = self.shards.into_iter().map(JoinHandle::join).collect();
-        Ok(Snapshot::assemble(parts.map_err(|_| "a shard's thread panicked")?, &trainer, &router))
-    }
-}
-
-/// Ends the process when the thread that holds it panics. Its state is lost then, and a daemon that answers for the rest
-/// as if nothing had happened would acknowledge what it cannot keep: a supervisor starts it anew from the last snapshot.
-struct Vital(&'static str);
-
-impl Drop for Vital {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!(thread = self.0, "a thread of the engine failed, vigie ends");
-            std::process::abort();
+    pub fn join(self) -> Result<(Image, Position), &'static str> {
+        let Ended { mut image, position } = self.router.join().map_err(|_| "the router's thread panicked")??;
+        for thread in self.shards {
+            let shard = thread.join().map_err(|_| "a shard's thread panicked")?;
+            image.push(shard.save().map_err(|_| "a shard's state could not be encoded")?);
         }
-    }
-}
-
-fn run_shard(mut shard: Shard, messages: &Receiver<Message>) -> Part {
-    let _vital = Vital("shard");
-    for message in messages {
-        match message {
-            Message::Write { tenant, body, places, received, gather } => {
-                shard.declare(&tenant, &body);
-                let report = shard.write(&tenant, &body, places.into_iter(), received, &mut |_| {});
-                finish(&gather, report);
-            }
-            Message::Turn(turn, reply) => {
-                let _ = reply.send(shard.turn(&turn));
-            }
-            Message::Tell(tenant, command, reply) => {
-                // A caller that has gone away needs no answer.
-                let _ = reply.send(shard.tell(&tenant, &command));
-            }
-            Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
-            Message::Ask(question) => question(&shard),
-        }
-    }
-    shard.save()
-}
-
-fn finish(gather: &Gather, report: WriteReport) {
-    let mut gathering = gather.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    gathering.report.merge(report);
-    gathering.left -= 1;
-    if gathering.left == 0
-        && let Some(reply) = gathering.reply.take()
-    {
-        let _ = reply.send(std::mem::take(&mut gathering.report));
-    }
-}
-
-/// Training runs beside the router; a turn waits for the one before to be trained, so that the same input has the same
-/// forests in force at the same place.
-fn run_router(
-    mut router: Router,
-    trainer: Trainer,
-    requests: &Receiver<Request>,
-    shards: &[Sender<Message>],
-) -> (Router, Trainer) {
-    let _vital = Vital("router");
-    let mut trainer = Training::Idle(trainer);
-    for request in requests {
-        for _ in 0..router.turns_before(&request.tenant, &request.body, request.received) {
-            trainer = trainer.turn(shards);
-        }
-        let parts: Vec<(usize, Vec<usize>)> = router.split(&request.body).into_iter().enumerate().collect();
-        let gather = Arc::new(std::sync::Mutex::new(Gathering {
-            left: parts.len(),
-            report: malformed(&request.body),
-            reply: Some(request.reply),
-        }));
-        for (shard, places) in parts {
-            let (tenant, body) = (request.tenant.clone(), request.body.clone());
-            let message = Message::Write { tenant, body, places, received: request.received, gather: gather.clone() };
-            // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
-            let _ = shards[shard].send(message);
-        }
-    }
-    (router, trainer.wait())
-}
-
-enum Training {
-    Idle(Trainer),
-    Running(JoinHandle<Trainer>),
-}
-
-impl Training {
-    fn wait(self) -> Trainer {
-        match self {
-            Self::Idle(trainer) => trainer,
-            Self::Running(thread) => thread.join().unwrap_or_default(),
-        }
-    }
-
-    fn turn(self, shards: &[Sender<Message>]) -> Self {
-        let mut trainer = self.wait();
-        let turn = trainer.next_turn();
-        let (reply, answers) = bounded(shards.len());
-        for shard in shards {
-            let _ = shard.send(Message::Turn(turn.clone(), reply.clone()));
-        }
-        drop(reply);
-        let train = move || {
-            let _vital = Vital("training");
-            // In any order: what is learnt does not depend on it.
-            trainer.absorb(answers.into_iter().collect());
-            trainer
-        };
-        match std::thread::Builder::new().name("training".to_owned()).spawn(train) {
-            Ok(thread) => Self::Running(thread),
-            Err(_) => Self::Idle(Trainer::default()),
-        }
+        Ok((image, position))
     }
 }

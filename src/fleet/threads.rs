@@ -1,0 +1,209 @@
+//! What runs on the threads: the router's loop, the shards' loop, training beside them.
+
+use std::{sync::Arc, thread::JoinHandle};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::{Gather, Gathering, Input, Keeper, Message, Request, Unavailable};
+use crate::{
+    engine::{Image, Part, Router, Shard, Told, Trainer, malformed},
+    journal::Position,
+    signal::{Command, Finding, TenantId},
+};
+
+/// Inputs that are written to the journal at once.
+const BATCH: usize = 64;
+
+/// Ends the process when the thread that holds it panics. Its state is lost then, and a daemon that answers for the rest
+/// as if nothing had happened would acknowledge what it cannot keep: a supervisor starts it anew from the last snapshot.
+struct Vital(&'static str);
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(thread = self.0, "a thread of the engine failed, vigie ends");
+            std::process::abort();
+        }
+    }
+}
+
+pub(super) fn run_shard(number: usize, mut shard: Shard, messages: &Receiver<Message>) -> Shard {
+    let _vital = Vital("shard");
+    for message in messages {
+        match message {
+            Message::Write { tenant, body, places, received, gather } => {
+                shard.declare(&tenant, &body);
+                let report = shard.write(&tenant, &body, places.into_iter(), received, &mut |_| {});
+                finish(&gather, report);
+            }
+            Message::Turn(turn, reply) => {
+                let _ = reply.send(shard.turn(&turn));
+            }
+            Message::Tell(tenant, command, reply) => {
+                // A caller that has gone away needs no answer.
+                let _ = reply.send(shard.tell(&tenant, &command));
+            }
+            Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
+            Message::Save(reply) => match shard.save() {
+                Ok(part) => drop(reply.send((number, part))),
+                Err(error) => tracing::error!(%error, "the state of a shard cannot be encoded"),
+            },
+            Message::Ask(question) => question(&shard),
+        }
+    }
+    shard
+}
+
+fn finish(gather: &Gather, report: crate::engine::WriteReport) {
+    let mut gathering = gather.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    gathering.report.merge(report);
+    gathering.left -= 1;
+    if gathering.left == 0
+        && let Some(reply) = gathering.reply.take()
+    {
+        let _ = reply.send(Ok(std::mem::take(&mut gathering.report)));
+    }
+}
+
+/// The engine as the router drives it.
+pub(super) struct Running {
+    router: Router,
+    trainer: Training,
+    shards: Arc<[Sender<Message>]>,
+}
+
+/// What the router leaves: the state without the shards' parts, and how far the journal has come.
+pub(super) struct Ended {
+    pub(super) image: Image,
+    pub(super) position: Position,
+}
+
+impl Running {
+    pub(super) fn new(router: Router, trainer: Trainer, shards: Arc<[Sender<Message>]>) -> Self {
+        Self { router, trainer: Training::Idle(trainer), shards }
+    }
+
+    /// Splits a request over the shards. Training runs beside the router; a turn waits for the one before to be trained, so
+    /// that the same input has the same forests in force at the same place.
+    pub(super) fn write(
+        &mut self,
+        request: &Request,
+        reply: Option<tokio::sync::oneshot::Sender<Result<crate::engine::WriteReport, Unavailable>>>,
+    ) {
+        for _ in 0..self.router.turns_before(&request.tenant, &request.body, request.received) {
+            self.trainer.turn(&self.shards);
+        }
+        let parts: Vec<(usize, Vec<usize>)> = self.router.split(&request.body).into_iter().enumerate().collect();
+        let gathering = Gathering { left: parts.len(), report: malformed(&request.body), reply };
+        let gather = Arc::new(std::sync::Mutex::new(gathering));
+        for (shard, places) in parts {
+            let (tenant, body) = (request.tenant.clone(), request.body.clone());
+            let message = Message::Write { tenant, body, places, received: request.received, gather: gather.clone() };
+            // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
+            let _ = self.shards[shard].send(message);
+        }
+    }
+
+    /// Tells all shards; gives the finding it was about, as it is now.
+    pub(super) fn tell(&self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
+        let (reply, answers) = bounded(self.shards.len());
+        for shard in self.shards.iter() {
+            let message = Message::Tell(tenant.clone(), command.clone(), reply.clone());
+            shard.send(message).map_err(|_| Unavailable::Stopping)?;
+        }
+        drop(reply);
+        let told: Vec<Told> = answers.into_iter().collect();
+        for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
+            for shard in self.shards.iter() {
+                shard.send(Message::Heed(tenant.clone(), heed.clone())).map_err(|_| Unavailable::Stopping)?;
+            }
+        }
+        Ok(told.into_iter().find_map(|told| told.finding))
+    }
+
+    /// Begins an image of the state at this place of the input; the shards' parts come as they get there.
+    fn image(&mut self) -> Option<(Image, Receiver<(usize, Part)>)> {
+        let (reply, parts) = bounded(self.shards.len());
+        for shard in self.shards.iter() {
+            shard.send(Message::Save(reply.clone())).ok()?;
+        }
+        let image = Image::begin(self.trainer.idle(), &self.router, self.shards.len());
+        image.map_err(|error| tracing::error!(%error, "the state cannot be encoded")).ok().map(|image| (image, parts))
+    }
+}
+
+pub(super) fn run_router(
+    mut engine: Running,
+    mut keeper: Option<Keeper>,
+    inputs: &Receiver<Input>,
+) -> Result<Ended, &'static str> {
+    let _vital = Vital("router");
+    loop {
+        let waits = keeper.as_ref().map_or(std::time::Duration::MAX, Keeper::until_sync);
+        let first = match inputs.recv_timeout(waits) {
+            Ok(input) => Some(input),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let batch: Vec<Input> = first.into_iter().chain(inputs.try_iter().take(BATCH - 1)).collect();
+        let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&batch));
+        for input in batch {
+            match input {
+                Input::Write { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
+                Input::Tell { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
+                Input::Write { request, reply } => engine.write(&request, Some(reply)),
+                Input::Tell { tenant, command, reply, .. } => drop(reply.send(engine.tell(&tenant, &command))),
+                Input::Save => {
+                    if let Some(keeper) = &mut keeper
+                        && keeper.is_idle()
+                        && let Some((image, parts)) = engine.image()
+                    {
+                        keeper.save(image, parts);
+                    }
+                }
+            }
+        }
+    }
+    let image = Image::begin(engine.trainer.idle(), &engine.router, engine.shards.len());
+    let image = image.map_err(|_| "the state could not be encoded")?;
+    Ok(Ended { image, position: keeper.map(Keeper::end).unwrap_or_default() })
+}
+
+enum Training {
+    Idle(Trainer),
+    Busy(JoinHandle<Trainer>),
+}
+
+impl Training {
+    /// The trainer, when it has done what it was given.
+    fn idle(&mut self) -> &mut Trainer {
+        if let Self::Busy(_) = self
+            && let Self::Busy(thread) = std::mem::replace(self, Self::Idle(Trainer::default()))
+        {
+            *self = Self::Idle(thread.join().unwrap_or_default());
+        }
+        match self {
+            Self::Idle(trainer) => trainer,
+            Self::Busy(_) => unreachable!("made idle above"),
+        }
+    }
+
+    fn turn(&mut self, shards: &[Sender<Message>]) {
+        let mut trainer = std::mem::take(self.idle());
+        let turn = trainer.next_turn();
+        let (reply, answers) = bounded(shards.len());
+        for shard in shards {
+            let _ = shard.send(Message::Turn(turn.clone(), reply.clone()));
+        }
+        drop(reply);
+        let train = move || {
+            let _vital = Vital("training");
+            // In any order: what is learnt does not depend on it.
+            trainer.absorb(answers.into_iter().collect());
+            trainer
+        };
+        if let Ok(thread) = std::thread::Builder::new().name("training".to_owned()).spawn(train) {
+            *self = Self::Busy(thread);
+        }
+    }
+}
