@@ -7,6 +7,7 @@
 mod backfill;
 mod bad_input;
 mod crash;
+mod damage;
 mod determinism;
 mod loadgen;
 mod prometheus;
