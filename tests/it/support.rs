@@ -80,6 +80,7 @@ impl Process {
     }
 
     /// Returns its number.
+    #[cfg(feature = "loadgen")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

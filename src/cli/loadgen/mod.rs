@@ -2,7 +2,7 @@
 //!
 //! Sends the series that machines, containers and services would have to vigie, or to whatever else takes remote write,
 //! and reports rate, latency, errors, and the receiver's CPU time and memory. It shares the machine with what it
-//! measures, so it is made to be cheap: see [`encode`].
+//! measures, so it is made to be cheap: see [`Encoder`].
 #![allow(clippy::print_stdout, reason = "printing the figures is what the command is for")]
 
 mod catalogue;
