@@ -19,6 +19,7 @@ use clap::Subcommand;
 use crate::{
     config::Config,
     engine::{ModelFile, ModelList, Prior, Snapshot},
+    fleet::Keeper,
     journal,
     server::ModelsView,
     signal::TenantId,
@@ -201,6 +202,7 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<usize> {
         bail!("{} holds no forests of metrics", path.display());
     }
     let dir = place.dir();
+    let _alone = Keeper::lock(&dir)?;
     let (mut snapshot, position) =
         journal::load(&dir)?.map_or_else(Default::default, |found| (found.value, found.position));
     let count = snapshot.import_models(&place.tenant, file);
