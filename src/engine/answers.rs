@@ -40,7 +40,7 @@ impl Shard {
         let Some(tenant) = self.tenants.get(id) else { return };
         let raw = slots(tenant, matchers);
         for slot in raw {
-            let Some(series) = tenant.series[slot as usize].as_deref() else { continue };
+            let Some(series) = tenant.series.get(slot) else { continue };
             let labels = resolve(&tenant.interner, &series.labels);
             if accepts(matchers, &labels) {
                 visit(labels, &mut series.state.window.points(after, until).map(|p| p.sample));
@@ -51,7 +51,7 @@ impl Shard {
                 continue;
             }
             for slot in slots(tenant, &about_source(matchers)) {
-                let Some(series) = tenant.series[slot as usize].as_deref() else { continue };
+                let Some(series) = tenant.series.get(slot) else { continue };
                 let labels = answer_labels(&resolve(&tenant.interner, &series.labels), name);
                 if accepts(matchers, &labels) {
                     let floor = if name == self.options.names.lower { series.state.floor() } else { f64::NEG_INFINITY };
@@ -64,7 +64,7 @@ impl Shard {
             (WORKLOAD_ANOMALOUS, |p| f64::from(u8::from(p.verdict.anomalous))),
         ];
         for (name, lane) in workload_lanes.into_iter().filter(|(name, _)| name_passes(matchers, name)) {
-            for workload in tenant.workloads.iter().flatten() {
+            for workload in tenant.workloads.iter() {
                 let labels = workload.state.labels.with(METRIC_NAME, name);
                 if accepts(matchers, &labels) {
                     visit(labels, &mut answers(&workload.state.window, after, until, lane));
@@ -119,7 +119,7 @@ impl Shard {
 }
 
 fn slots(tenant: &Tenant, matchers: &[Matcher]) -> Vec<u32> {
-    let all = || (0..tenant.series.len() as u32).collect();
+    let all = || tenant.series.numbers().collect();
     tenant.index.candidates(&tenant.interner, matchers).unwrap_or_else(all)
 }
 

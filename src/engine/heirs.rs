@@ -19,7 +19,7 @@ use crate::{
 impl Tenant {
     /// A series of the group has its first value: what its siblings know is asked for.
     pub(super) fn ask_siblings(&mut self, slot: u32) {
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(series) = self.series.get(slot) else { return };
         let Some(group) = series.group.filter(|group| self.outlook.has_siblings(*group)) else { return };
         self.outlook.orphans.push((group, series.key));
         self.outlook.tidings.wanted.push((group, self.interner.text(series.metric).clone()));
@@ -51,19 +51,19 @@ impl Tenant {
         for (metric, mut groups) in by_metric {
             let by_name = [Matcher::equal(METRIC_NAME, metric)];
             let rank = |slot: u32| {
-                let series = self.series[slot as usize].as_deref()?;
+                let series = self.series.get(slot)?;
                 let detector = series.state.detector.as_ref().filter(|detector| detector.samples() > SETTLED)?;
                 Some((detector.samples(), Reverse(series.key)))
             };
             for slot in self.index.candidates(&self.interner, &by_name).unwrap_or_default() {
-                let group = self.series[slot as usize].as_deref().and_then(|series| series.group);
+                let group = self.series.get(slot).and_then(|series| series.group);
                 let Some(best) = group.and_then(|group| groups.get_mut(&group)) else { continue };
                 if rank(slot) > best.and_then(rank) {
                     *best = Some(slot);
                 }
             }
             let found = groups.into_iter().filter_map(|(group, slot)| {
-                let series = self.series[slot? as usize].as_deref()?;
+                let series = self.series.get(slot?)?;
                 let detector = series.state.detector.clone()?;
                 Some(Heirloom { group, from: series.key, detector })
             });
@@ -73,7 +73,7 @@ impl Tenant {
 
     fn take_over(&mut self, key: SeriesKey, heirloom: &Heirloom) {
         let Some(slot) = self.by_key.get(&key) else { return };
-        let Some(series) = self.series[*slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(*slot) else { return };
         let state = &mut series.state;
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         let Some(last) = state.last else { return };

@@ -74,9 +74,9 @@ impl Tenant {
         pace: &Pace,
         context: &mut Context<'_>,
     ) {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         let place = series.workload;
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         if series.member.is_none() {
             let forming = workload.state.rows < FORMING_ROWS && workload.members.len() < CANDIDATES_MAX;
             if !forming || !is_telling(self.interner.text(series.metric)) {
@@ -93,7 +93,7 @@ impl Tenant {
         if next_row || !workload.state.row[member].is_nan() {
             self.judge_row(place, context);
         }
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         let state = &mut workload.state;
         let Some(cell) = state.row.get_mut(member) else { return };
         *cell = value;
@@ -106,7 +106,7 @@ impl Tenant {
 
     /// Scores the open row and starts a new one.
     fn judge_row(&mut self, place: u32, context: &mut Context<'_>) {
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         let Some(at) = workload.state.row_at.take() else { return };
         workload.state.present = 0;
         workload.state.rows = workload.state.rows.saturating_add(1);
@@ -135,7 +135,7 @@ impl Tenant {
     }
 
     fn tell_row(&mut self, place: u32, at: TimestampMs, score: WorkloadScore, pace: &Pace, context: &mut Context<'_>) {
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         let (metrics, group) = (workload.members.len(), group_of(workload));
         let state = &mut workload.state;
         let size = (score.q / (score.depth + 0.05).sqrt()) as f32;
@@ -184,8 +184,8 @@ impl Tenant {
         };
         state.window.push(Sample { at, value: f64::from(size) }, verdict);
         let top = state.detector.as_ref().and_then(|d| d.top(1).first().map(|deviation| deviation.metric));
-        let top = top.and_then(|member| workload.members.get(member)).and_then(|slot| self.series.get(*slot as usize));
-        let top = top.and_then(|series| series.as_deref()).map(|series| &**self.interner.text(series.metric));
+        let top = top.and_then(|member| workload.members.get(member)).and_then(|slot| self.series.get(*slot));
+        let top = top.map(|series| &**self.interner.text(series.metric));
         (context.sink)(&Scored::Workload {
             labels: &workload.state.labels,
             at,
@@ -214,7 +214,7 @@ impl Tenant {
         let Some(case) = self.findings.get_mut(Subject::Workload(place)) else { return };
         case.stretch(size);
         let finding = &mut case.finding;
-        let Some(workload) = self.workloads[place as usize].as_deref() else { return };
+        let Some(workload) = self.workloads.get(place) else { return };
         finding.updated_at = at;
         finding.score = score;
         if score <= finding.peak_score * 1.05 {
@@ -230,7 +230,7 @@ impl Tenant {
             .flat_map(|detector| detector.top(5))
             .filter_map(|deviation| {
                 let slot = *workload.members.get(deviation.metric)?;
-                let series = self.series.get(slot as usize)?.as_deref()?;
+                let series = self.series.get(slot)?;
                 let named = resolve(&self.interner, &series.labels);
                 let naming = &workload.state.labels;
                 Some((named.filtered(|label| naming.get(label).is_none()).to_string(), deviation.size))
@@ -247,11 +247,11 @@ impl Tenant {
 
     /// Fixes who represents a large workload: series that vary, as many different metrics as possible.
     fn choose_members(&mut self, place: u32) {
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         let mut nth_of_metric = hashbrown::HashMap::new();
         let mut ranked: Vec<(u32, usize, u32)> = Vec::new();
         for (order, slot) in workload.members.iter().enumerate() {
-            let Some(series) = self.series.get_mut(*slot as usize).and_then(|s| s.as_deref_mut()) else { continue };
+            let Some(series) = self.series.get_mut(*slot) else { continue };
             series.member = None;
             if series.state.detector.as_ref().is_some_and(|detector| detector.varies()) {
                 let nth: &mut u32 = nth_of_metric.entry(series.metric).or_default();
@@ -265,7 +265,7 @@ impl Tenant {
         workload.state.row = vec![f64::NAN; workload.members.len()];
         workload.state.detector = None;
         for (member, slot) in workload.members.iter().enumerate() {
-            if let Some(series) = self.series[*slot as usize].as_deref_mut() {
+            if let Some(series) = self.series.get_mut(*slot) {
                 series.member = Some(member as u16);
             }
         }
@@ -273,7 +273,7 @@ impl Tenant {
 
     /// Takes a removed series out of its workload; the last one takes the workload along.
     pub(super) fn leave_workload(&mut self, slot: u32, place: u32, at: TimestampMs, findings_kept: usize) {
-        let Some(workload) = self.workloads[place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(place) else { return };
         for member in &mut workload.members {
             if *member == slot {
                 *member = GONE;
@@ -282,15 +282,16 @@ impl Tenant {
         workload.alive = workload.alive.saturating_sub(1);
         if workload.alive == 0 {
             self.by_workload.remove(&workload.key);
-            self.workloads[place as usize] = None;
+            self.workloads.remove(place);
             self.findings.resolve(Subject::Workload(place), at, findings_kept);
         }
     }
 
     /// The end of a training part: models are built from all that was learnt so far.
     pub(super) fn end_training(&mut self) {
-        for workload in self.workloads.iter_mut().flatten() {
-            if let Some(detector) = &mut workload.state.detector {
+        for place in self.workloads.numbers() {
+            if let Some(detector) = self.workloads.get_mut(place).and_then(|workload| workload.state.detector.as_mut())
+            {
                 detector.refresh_now();
             }
         }

@@ -22,8 +22,8 @@ impl Tenant {
     /// Judges a value of the series in `slot`, keeps what is said of it, and tells what follows.
     pub(super) fn judge(&mut self, slot: u32, sample: Sample, value: f64, step: u32, context: &mut Context<'_>) {
         let pace = context.paces.of(if step == 0 { 15_000 } else { step });
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
-        let Some(workload) = self.workloads[series.workload as usize].as_deref() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
+        let Some(workload) = self.workloads.get(series.workload) else { return };
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
         let (is_first, youth) = (state.detector.is_none(), state.youth(sample.at));
@@ -133,7 +133,7 @@ impl Tenant {
         transition: Transition,
         options: &Options,
     ) {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         let subject = Subject::Series(slot);
         match transition {
             Transition::Resolved => self.resolve_series(slot, at, options.findings_kept),
@@ -149,7 +149,7 @@ impl Tenant {
             Transition::None => {}
         }
         self.name_episode(slot, at);
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(series) = self.series.get(slot) else { return };
         let floor = series.state.floor();
         let Some(case) = self.findings.get_mut(subject) else { return };
         case.stretch(value - judged.expected);
@@ -159,7 +159,7 @@ impl Tenant {
         let is_higher = finding.score > finding.peak_score * 1.05;
         let is_fresh = at - finding.raised_at <= FRESH_MS;
         if is_fresh || is_higher {
-            let workload = self.workloads[series.workload as usize].as_deref().map_or(WorkloadKey(0), |w| w.key);
+            let workload = self.workloads.get(series.workload).map_or(WorkloadKey(0), |w| w.key);
             let company = self.outlook.company(series.key, workload, series.group, finding.since);
             (finding.companions, finding.siblings) = company;
         }
@@ -192,7 +192,7 @@ impl Tenant {
     /// Ends the finding about a series; after a confirmed incident it goes on with what was known before.
     pub(super) fn resolve_series(&mut self, slot: u32, at: TimestampMs, kept: usize) {
         let before = self.findings.resolve(Subject::Series(slot), at, kept);
-        if let (Some(mut before), Some(series)) = (before, self.series[slot as usize].as_deref_mut()) {
+        if let (Some(mut before), Some(series)) = (before, self.series.get_mut(slot)) {
             before.interrupt();
             series.state.detector = Some(before);
         }

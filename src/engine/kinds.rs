@@ -85,7 +85,7 @@ impl SeriesState {
 impl Tenant {
     /// Lets the slow detectors see a judged value.
     pub(super) fn watch_slowly(&mut self, slot: u32, at: TimestampMs, value: f64, pace: &Pace, options: &Options) {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         for event in series.state.follow(at, value, pace) {
             self.tell_own(slot, at, event.into(), options);
         }
@@ -110,8 +110,8 @@ impl Tenant {
             self.findings.resolve(subject, at, options.findings_kept);
             return;
         }
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
-        let Some(workload) = self.workloads[series.workload as usize].as_deref() else { return };
+        let Some(series) = self.series.get(slot) else { return };
+        let Some(workload) = self.workloads.get(series.workload) else { return };
         let state = &series.state;
         let policy = self.policies.get(series.policy);
         let is_shape = matches!(tale.kind, Kind::Flatline | Kind::Variance | Kind::LostSeason);
@@ -163,7 +163,7 @@ impl Tenant {
 
     /// Names the open finding about the samples of a series, when its episode has grown since it was last named.
     pub(super) fn name_episode(&mut self, slot: u32, at: TimestampMs) {
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
+        let Some(series) = self.series.get(slot) else { return };
         let Some(case) = self.findings.get_mut(Subject::Series(slot)) else { return };
         let since = case.finding.since;
         let is_grown = (at - since) as f64 >= RENAME_AFTER * (case.named_at - since) as f64;
@@ -219,6 +219,6 @@ impl Tenant {
             let is_fit = state.speaks && !state.closed && !state.paused && state.level.is_finite();
             is_fit.then_some((group, series.key, state.level))
         };
-        self.series.iter().flatten().filter_map(|series| told(series)).collect()
+        self.series.iter().filter_map(told).collect()
     }
 }

@@ -32,7 +32,7 @@ impl Tenant {
         histogram: NativeHistogram,
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
+        let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
         let at = histogram.at;
         let state = &mut series.state;
         if let Some(last) = state.last {
@@ -98,8 +98,8 @@ impl Tenant {
         (self.judged, self.settled) = (0, 0);
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
-        for slot in 0..self.series.len() as u32 {
-            let Some(series) = self.series[slot as usize].as_deref_mut() else { continue };
+        for slot in self.series.numbers() {
+            let Some(series) = self.series.get_mut(slot) else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
             series.state.window.forget_before(oldest);
             if last_at < oldest {
@@ -116,13 +116,14 @@ impl Tenant {
         }
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
-        for workload in self.workloads.iter_mut().flatten() {
+        for place in self.workloads.numbers() {
+            let Some(workload) = self.workloads.get_mut(place) else { continue };
             workload.state.window.forget_before(oldest);
         }
     }
 
     fn remove(&mut self, slot: u32, findings_kept: usize) {
-        let Some(series) = self.series[slot as usize].take() else { return };
+        let Some(series) = self.series.remove(slot) else { return };
         self.index.remove(slot, &series.labels);
         self.by_key.remove(&series.key);
         let at = series.state.last.map_or(self.newest, |last| last.at);
@@ -135,6 +136,5 @@ impl Tenant {
             self.findings.resolve(Subject::Own(slot, kind), at, findings_kept);
         }
         self.leave_workload(slot, series.workload, at, findings_kept);
-        self.free.push(slot);
     }
 }

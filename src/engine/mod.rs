@@ -25,6 +25,7 @@ mod policy;
 mod report;
 mod router;
 mod shard;
+mod slots;
 mod snapshot;
 mod state;
 mod tenant;

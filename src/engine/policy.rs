@@ -176,9 +176,9 @@ impl Tenant {
             self.plans.0.remove(0);
         }
         let slots = self.index.candidates(&self.interner, &work.matchers);
-        let slots = slots.unwrap_or_else(|| (0..self.series.len() as u32).collect());
+        let slots = slots.unwrap_or_else(|| self.series.numbers().collect());
         let is_covered = |slot: &u32| {
-            let series = self.series.get(*slot as usize).and_then(|series| series.as_deref());
+            let series = self.series.get(*slot);
             series.is_some_and(|series| selects(&work.matchers, &resolve(&self.interner, &series.labels)))
         };
         let covered = slots.into_iter().filter(is_covered).collect();
@@ -212,7 +212,7 @@ impl Tenant {
     /// Goes on with a detector that has not seen an incident, as if the series had been interrupted: it learns again what
     /// the window holds of the time after `end`.
     fn relearn(&mut self, slot: u32, mut detector: Box<Detector>, end: TimestampMs) {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         let state = &mut series.state;
         let cadence = crate::anomaly::Cadence::of(state.step.interval());
         detector.interrupt();

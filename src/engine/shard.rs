@@ -163,15 +163,15 @@ impl Shard {
             add("labels", tenant.interner.heap_bytes());
             add("index", tenant.index.heap_bytes() + tenant.by_key.capacity() * 24);
             add("reservoirs", tenant.reservoirs.values().map(|r| r.heap_bytes()).sum());
-            for series in tenant.series.iter().flatten() {
+            for series in tenant.series.iter() {
                 let detector = series.state.detector.as_deref();
                 add("detectors", detector.map_or(0, |d| size_of_val(d) + d.heap_bytes()));
                 add("windows", series.state.window.heap_bytes());
-                add("series", size_of_val(&**series) + series.labels.len() * 8);
+                add("series", size_of_val(series) + series.labels.len() * 8);
             }
-            for workload in tenant.workloads.iter().flatten() {
+            for workload in tenant.workloads.iter() {
                 let detector = workload.state.detector.as_deref();
-                add("workloads", size_of_val(&**workload) + detector.map_or(0, |d| d.size_bytes()));
+                add("workloads", size_of_val(workload) + detector.map_or(0, |d| d.size_bytes()));
             }
         }
         for (id, tenant) in &self.tenants {

@@ -95,14 +95,14 @@ fn save_tenant<'a>(tenant: &'a Tenant) -> SavedTenant<'a> {
     let (cases, closed) = tenant.findings.parts();
     let anchored = |(subject, case)| {
         let anchor = match subject {
-            Subject::Series(slot) => tenant.series[slot as usize].as_deref().map(|s| Anchor::Series(s.key)),
-            Subject::Workload(place) => tenant.workloads[place as usize].as_deref().map(|w| Anchor::Workload(w.key)),
-            Subject::Own(slot, kind) => tenant.series[slot as usize].as_deref().map(|s| Anchor::Own(s.key, kind)),
+            Subject::Series(slot) => tenant.series.get(slot).map(|s| Anchor::Series(s.key)),
+            Subject::Workload(place) => tenant.workloads.get(place).map(|w| Anchor::Workload(w.key)),
+            Subject::Own(slot, kind) => tenant.series.get(slot).map(|s| Anchor::Own(s.key, kind)),
             Subject::Group(key) => Some(Anchor::Group(key)),
         };
         anchor.map(|anchor| (anchor, Cow::Borrowed(case)))
     };
-    let key_of = |slot: &u32| tenant.series.get(*slot as usize).and_then(|s| s.as_deref()).map(|s| s.key);
+    let key_of = |slot: &u32| tenant.series.get(*slot).map(|s| s.key);
     let workload = |workload: &'a Workload| {
         let members = workload.members.iter().map(key_of).collect();
         SavedWorkload { key: workload.key, members, state: Cow::Borrowed(&workload.state) }
@@ -121,10 +121,9 @@ fn save_tenant<'a>(tenant: &'a Tenant) -> SavedTenant<'a> {
         series: tenant
             .series
             .iter()
-            .flatten()
             .map(|s| SavedSeries { labels: resolve(interner, &s.labels), state: Cow::Borrowed(&s.state) })
             .collect(),
-        workloads: tenant.workloads.iter().flatten().map(|place| workload(place)).collect(),
+        workloads: tenant.workloads.iter().map(workload).collect(),
         reservoirs,
         open: cases.into_iter().filter_map(anchored).collect(),
         closed: Cow::Borrowed(closed),
@@ -287,12 +286,12 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant<'_>, options: &Option
 impl Tenant {
     fn adopt_workload(&mut self, saved: SavedWorkload<'_>) {
         let Some(place) = self.by_workload.get(&saved.key) else { return };
-        let Some(workload) = self.workloads[*place as usize].as_deref_mut() else { return };
+        let Some(workload) = self.workloads.get_mut(*place) else { return };
         workload.state = saved.state.into_owned();
         workload.members.clear();
         for (member, key) in saved.members.into_iter().enumerate() {
             let slot = key.and_then(|key| self.by_key.get(&key).copied());
-            if let Some(series) = slot.and_then(|slot| self.series[slot as usize].as_deref_mut()) {
+            if let Some(series) = slot.and_then(|slot| self.series.get_mut(slot)) {
                 series.member = Some(member as u16);
             }
             workload.members.push(slot.unwrap_or(u32::MAX));

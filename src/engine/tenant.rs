@@ -13,6 +13,7 @@ use super::{
     models::Model,
     pace::Paces,
     policy::{Plans, Policies},
+    slots::Slots,
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
@@ -45,9 +46,8 @@ pub(super) struct Tenant {
     pub(super) interner: Interner,
     pub(super) index: Index,
     pub(super) by_key: HashMap<crate::signal::SeriesKey, u32>,
-    pub(super) series: Vec<Option<Box<Series>>>,
-    pub(super) free: Vec<u32>,
-    pub(super) workloads: Vec<Option<Box<Workload>>>,
+    pub(super) series: Slots<Series>,
+    pub(super) workloads: Slots<Workload>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
     pub(super) reservoirs: HashMap<Symbol, Reservoir>,
     pub(super) forests: HashMap<Symbol, std::sync::Arc<Model>>,
@@ -91,9 +91,8 @@ impl Tenant {
             interner: Interner::default(),
             index: Index::default(),
             by_key: HashMap::new(),
-            series: Vec::new(),
-            free: Vec::new(),
-            workloads: Vec::new(),
+            series: Slots::default(),
+            workloads: Slots::default(),
             by_workload: HashMap::new(),
             reservoirs: HashMap::new(),
             forests: HashMap::new(),
@@ -164,35 +163,27 @@ impl Tenant {
     ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
         let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.series.push(None);
-            (self.series.len() - 1) as u32
-        });
         let workload = self.workload_of(identity, &labels);
-        self.index.insert(slot, &labels);
-        self.by_key.insert(identity.series, slot);
         let texts = resolve(&self.interner, &labels);
         let group = GroupKey::of(texts.iter());
         let policy = self.policies.number(options, &texts);
-        self.plans.admit(slot, &texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
-        self.series[slot as usize] = Some(Box::new(series));
+        let slot = self.series.insert(series);
+        if let Some(series) = self.series.get(slot) {
+            self.index.insert(slot, &series.labels);
+        }
+        self.by_key.insert(identity.series, slot);
+        self.plans.admit(slot, &texts);
         slot
     }
 
     fn workload_of(&mut self, identity: Identity, labels: &SymbolSet) -> u32 {
         let place = *self.by_workload.entry(identity.workload).or_insert_with(|| {
-            let place = self.workloads.iter().position(Option::is_none).unwrap_or_else(|| {
-                self.workloads.push(None);
-                self.workloads.len() - 1
-            });
             let labels = Identity::workload_labels(&resolve(&self.interner, labels));
             let state = WorkloadState::new(labels);
-            let workload = Workload { key: identity.workload, members: Vec::new(), alive: 0, state };
-            self.workloads[place] = Some(Box::new(workload));
-            place as u32
+            self.workloads.insert(Workload { key: identity.workload, members: Vec::new(), alive: 0, state })
         });
-        if let Some(workload) = &mut self.workloads[place as usize] {
+        if let Some(workload) = self.workloads.get_mut(place) {
             workload.alive += 1;
         }
         place
@@ -223,11 +214,12 @@ impl Tenant {
         let kind = self.declared_kind(metric);
         let by_name = [crate::signal::Matcher::equal(METRIC_NAME, metric)];
         for slot in self.index.candidates(&self.interner, &by_name).unwrap_or_default() {
-            let Some(series) = &mut self.series[slot as usize] else { continue };
             let meaning = Meaning::of(kind, metric);
-            if series.state.kind == kind || matches!(meaning, Meaning::Undeclared { .. }) {
+            let is_known = self.series.get(slot).is_none_or(|series| series.state.kind == kind);
+            if is_known || matches!(meaning, Meaning::Undeclared { .. }) {
                 continue;
             }
+            let Some(series) = self.series.get_mut(slot) else { continue };
             series.state.kind = kind;
             if series.state.meaning.is_counter() != meaning.is_counter() {
                 series.state.detector = None;
@@ -244,7 +236,7 @@ impl Tenant {
         started: Option<TimestampMs>,
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return Ok(()) };
+        let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
         let before = series.state.last;
         if before.is_some_and(|last| sample.at <= last.at) {
             return repeated(&series.state.window, sample);
@@ -290,7 +282,7 @@ impl Tenant {
         };
         if gap {
             self.hush(slot, sample.at, i64::from(step));
-            if let Some(series) = self.series[slot as usize].as_deref_mut() {
+            if let Some(series) = self.series.get_mut(slot) {
                 series.state.interrupt();
             }
         }
@@ -298,7 +290,7 @@ impl Tenant {
         match value.filter(|v| v.is_finite() && v.abs() < VALUE_MAX && !is_paused) {
             Some(value) => self.judge(slot, sample, value, step, context),
             None => {
-                if let Some(series) = self.series[slot as usize].as_deref_mut() {
+                if let Some(series) = self.series.get_mut(slot) {
                     series.state.window.push(sample, Verdict::NONE);
                 }
             }
@@ -308,18 +300,18 @@ impl Tenant {
 
     /// After a restart or a gap nothing is raised about the workload for a while.
     fn hush(&mut self, slot: u32, at: TimestampMs, step: i64) {
-        let Some(series) = self.series[slot as usize].as_deref() else { return };
-        let Some(workload) = self.workloads[series.workload as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get(slot) else { return };
+        let Some(workload) = self.workloads.get_mut(series.workload) else { return };
         workload.state.wake.begin(at, step.max(1_000));
     }
 
     /// Whether the series is being worked on. Nothing is judged or learnt then; what comes after is as after a gap.
     fn pause(&mut self, slot: u32, at: TimestampMs, step: i64, options: &Options) -> bool {
         let covered = self.plans.cover(slot, at);
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return covered };
+        let Some(series) = self.series.get_mut(slot) else { return covered };
         let was = std::mem::replace(&mut series.state.paused, covered);
-        let place = series.workload as usize;
-        if covered && let Some(workload) = self.workloads[place].as_deref_mut() {
+        let place = series.workload;
+        if covered && let Some(workload) = self.workloads.get_mut(place) {
             workload.state.paused_at = at;
         }
         match (was, covered) {
@@ -335,7 +327,7 @@ impl Tenant {
 
     /// Notes that a series has ended.
     pub(super) fn close(&mut self, slot: u32, at: TimestampMs, options: &Options) {
-        let Some(series) = self.series[slot as usize].as_deref_mut() else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         if !std::mem::replace(&mut series.state.closed, true) {
             self.outlook.tidings.went.extend(series.group);
         }
@@ -343,7 +335,7 @@ impl Tenant {
     }
 
     pub(super) fn end_episode(&mut self, slot: u32, at: TimestampMs, options: &Options) {
-        if let Some(series) = self.series[slot as usize].as_deref_mut()
+        if let Some(series) = self.series.get_mut(slot)
             && series.state.episode.end()
         {
             self.resolve_series(slot, at, options.findings_kept);
