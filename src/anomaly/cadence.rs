@@ -56,9 +56,10 @@ fn weight(half_life_samples: f64) -> f64 {
 }
 
 /// Learns a series' interval: the median of the first eight, then only a lasting change moves it.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct StepEstimate {
-    first: [u32; Self::FIRST],
+    /// The first intervals, until there are enough of them.
+    first: Option<Box<[u32; Self::FIRST]>>,
     seen: u8,
     step_ms: u32,
     /// Consecutive intervals that disagree with `step_ms`.
@@ -84,18 +85,22 @@ impl StepEstimate {
     pub fn observe(&mut self, delta_ms: i64) -> u32 {
         let delta = delta_ms.clamp(1, Self::LONGEST) as u32;
         if (self.seen as usize) < Self::FIRST {
-            self.first[self.seen as usize] = delta;
+            let first = self.first.get_or_insert_default();
+            first[self.seen as usize] = delta;
             self.seen += 1;
-            let mut sorted = self.first;
-            let known = &mut sorted[..self.seen as usize];
+            // The order in which they came does not matter.
+            let known = &mut first[..self.seen as usize];
             known.sort_unstable();
             self.step_ms = known[known.len() / 2];
+            if self.seen as usize == Self::FIRST {
+                self.first = None;
+            }
             return self.step_ms;
         }
         let alike = delta > self.step_ms / 2 && u64::from(delta) < u64::from(self.step_ms) * 2;
         self.strange = if alike { 0 } else { self.strange.saturating_add(1) };
         if self.strange >= Self::CHANGE_AFTER {
-            *self = Self { first: [delta; Self::FIRST], seen: Self::FIRST as u8, step_ms: delta, strange: 0 };
+            (self.step_ms, self.strange) = (delta, 0);
         }
         self.step_ms
     }

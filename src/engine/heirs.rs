@@ -72,8 +72,8 @@ impl Tenant {
     }
 
     fn take_over(&mut self, key: SeriesKey, heirloom: &Heirloom) {
-        let Some(slot) = self.by_key.get(&key) else { return };
-        let Some(series) = self.series.get_mut(*slot) else { return };
+        let Some(slot) = self.slot_of(key) else { return };
+        let Some(series) = self.series.get_mut(slot) else { return };
         let state = &mut series.state;
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         let Some(last) = state.last else { return };

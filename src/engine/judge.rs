@@ -102,7 +102,7 @@ impl Tenant {
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if samples <= WARM { Verdict::NONE } else { verdict };
-        state.window.push(sample, verdict);
+        let verdict = state.window.push(sample, verdict, context.options.oldest(sample.at));
         let event = if is_event { judged.event } else { 0.0 };
         (context.sink)(&Scored::Series {
             slot,

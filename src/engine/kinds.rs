@@ -93,7 +93,7 @@ impl Tenant {
 
     /// Takes what the comparison with its siblings tells of a series.
     pub(super) fn tell_peer(&mut self, key: SeriesKey, at: TimestampMs, event: &PeerEvent, options: &Options) {
-        let Some(slot) = self.by_key.get(&key).copied() else { return };
+        let Some(slot) = self.slot_of(key) else { return };
         // Of siblings that do nothing the one that does something is not odd, it is busy.
         if event.change == Change::Raised && event.expected == 0.0 {
             return;

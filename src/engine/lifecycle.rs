@@ -79,8 +79,8 @@ impl Tenant {
             let Some(sample) = sample else { continue };
             let derived = labels.with(METRIC_NAME, &format!("{}{suffix}", labels.metric()));
             let identity = Identity::of(&derived);
-            let slot = match self.by_key.get(&identity.series) {
-                Some(slot) => *slot,
+            let slot = match self.slot_of(identity.series) {
+                Some(slot) => slot,
                 None if self.series_count() >= context.options.series_per_tenant => return Err(Refusal::SeriesLimit),
                 None => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
             };
@@ -125,7 +125,7 @@ impl Tenant {
     fn remove(&mut self, slot: u32, findings_kept: usize) {
         let Some(series) = self.series.remove(slot) else { return };
         self.index.remove(slot, &series.labels);
-        self.by_key.remove(&series.key);
+        self.keys.remove(series.key, slot);
         let at = series.state.last.map_or(self.newest, |last| last.at);
         if !series.state.closed {
             self.outlook.tidings.went.extend(series.group);

@@ -15,6 +15,7 @@ mod groups;
 mod heirs;
 mod joint;
 mod judge;
+mod keys;
 mod kinds;
 mod lessons;
 mod lifecycle;

@@ -202,7 +202,7 @@ impl Tenant {
         let group = subject_group(GroupKey::of(finding.labels.iter()), Identity::of(&finding.labels).series);
         let lesson = lesson.map(|forget| Heed { lesson: Lesson::of(group, &shape), forget });
         if let (FindingScope::Series, Some(detector)) = (finding.scope, detector)
-            && let Some(slot) = self.by_key.get(&Identity::of(&finding.labels).series).copied()
+            && let Some(slot) = self.slot_of(Identity::of(&finding.labels).series)
         {
             self.relearn(slot, detector, end);
         }

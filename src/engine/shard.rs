@@ -161,7 +161,7 @@ impl Shard {
         add("forests", self.models.heap_bytes());
         for tenant in self.tenants.values() {
             add("labels", tenant.interner.heap_bytes());
-            add("index", tenant.index.heap_bytes() + tenant.by_key.capacity() * 24);
+            add("index", tenant.index.heap_bytes() + tenant.keys.heap_bytes());
             add("reservoirs", tenant.reservoirs.values().map(|r| r.heap_bytes()).sum());
             for series in tenant.series.iter() {
                 let detector = series.state.detector.as_deref();
@@ -202,8 +202,8 @@ fn write_series(
     report: &mut WriteReport,
 ) {
     let view = request.view(entry);
-    let slot = match tenant.by_key.get(&entry.identity.series) {
-        Some(slot) => *slot,
+    let slot = match tenant.slot_of(entry.identity.series) {
+        Some(slot) => slot,
         None => {
             let labels = view.labels();
             // The limit is the tenant's; a shard enforces its share, rounded up.

@@ -249,9 +249,9 @@ fn restore_tenant(shards: &mut [Shard], saved: SavedTenant<'_>, options: &Option
         };
         let tenant = shards[shard].tenant_mut(&saved.id);
         let subject = match anchor {
-            Anchor::Series(key) => tenant.by_key.get(&key).map(|slot| Subject::Series(*slot)),
+            Anchor::Series(key) => tenant.slot_of(key).map(Subject::Series),
             Anchor::Workload(key) => tenant.by_workload.get(&key).map(|place| Subject::Workload(*place)),
-            Anchor::Own(key, kind) => tenant.by_key.get(&key).map(|slot| Subject::Own(*slot, kind)),
+            Anchor::Own(key, kind) => tenant.slot_of(key).map(|slot| Subject::Own(slot, kind)),
             Anchor::Group(key) => Some(Subject::Group(key)),
         };
         if let Some(subject) = subject {
@@ -290,7 +290,7 @@ impl Tenant {
         workload.state = saved.state.into_owned();
         workload.members.clear();
         for (member, key) in saved.members.into_iter().enumerate() {
-            let slot = key.and_then(|key| self.by_key.get(&key).copied());
+            let slot = key.and_then(|key| self.keys.get(key, &self.series));
             if let Some(series) = slot.and_then(|slot| self.series.get_mut(slot)) {
                 series.member = Some(member as u16);
             }

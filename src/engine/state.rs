@@ -225,3 +225,13 @@ impl WorkloadState {
         }
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_fits_its_block() {
+        // What the allocator hands out next is 640 bytes.
+        assert!(size_of::<Series>() <= 512, "{}", size_of::<Series>());
+    }
+}

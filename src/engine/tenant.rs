@@ -9,6 +9,7 @@ use super::{
     climate::{Outlook, Tidings},
     families::{Models, Reservoir},
     findings::{Findings, Subject},
+    keys::Keys,
     lessons::Lessons,
     models::Model,
     pace::Paces,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
-    signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs, is_stale},
+    signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
 
 /// A gap is longer than this many intervals.
@@ -45,7 +46,7 @@ pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) interner: Interner,
     pub(super) index: Index,
-    pub(super) by_key: HashMap<crate::signal::SeriesKey, u32>,
+    pub(super) keys: Keys,
     pub(super) series: Slots<Series>,
     pub(super) workloads: Slots<Workload>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
@@ -90,7 +91,7 @@ impl Tenant {
             id,
             interner: Interner::default(),
             index: Index::default(),
-            by_key: HashMap::new(),
+            keys: Keys::default(),
             series: Slots::default(),
             workloads: Slots::default(),
             by_workload: HashMap::new(),
@@ -111,9 +112,14 @@ impl Tenant {
         }
     }
 
+    /// The slot of a series.
+    pub(super) fn slot_of(&self, key: SeriesKey) -> Option<u32> {
+        self.keys.get(key, &self.series)
+    }
+
     /// Number of series alive or still in the window.
     pub(super) fn series_count(&self) -> usize {
-        self.by_key.len()
+        self.keys.len()
     }
 
     pub(super) fn install(&mut self, models: &Models) {
@@ -169,10 +175,10 @@ impl Tenant {
         let policy = self.policies.number(options, &texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         let slot = self.series.insert(series);
+        self.keys.insert(identity.series, slot, &self.series);
         if let Some(series) = self.series.get(slot) {
             self.index.insert(slot, &series.labels);
         }
-        self.by_key.insert(identity.series, slot);
         self.plans.admit(slot, &texts);
         slot
     }
@@ -248,7 +254,7 @@ impl Tenant {
         series.state.last = Some(sample);
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
-            series.state.window.push(sample, Verdict::NONE);
+            series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
             self.close(slot, sample.at, context.options);
             return Ok(());
         }
@@ -291,7 +297,7 @@ impl Tenant {
             Some(value) => self.judge(slot, sample, value, step, context),
             None => {
                 if let Some(series) = self.series.get_mut(slot) {
-                    series.state.window.push(sample, Verdict::NONE);
+                    series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{Disk, Files, LoadError, Loaded, Position, SaveError, Snapshots};
 use crate::engine::{Image, Snapshot};
 
 /// Grows with every change of what a snapshot holds or how it is written.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The newest may be damaged, and so may the one before it.
 const GENERATIONS: usize = 3;
 

@@ -1,11 +1,14 @@
 //! Series: identity and labels, what they measure, and their recent past compressed in memory.
 
+mod bits;
 mod chunk;
 mod index;
 mod rate;
+mod verdict;
 mod window;
 
-pub use chunk::{Point, Verdict};
+pub use chunk::Point;
 pub use index::{Index, Interner, Symbol, SymbolSet, resolve};
 pub use rate::{Meaning, Rate, rate};
+pub use verdict::Verdict;
 pub use window::Window;

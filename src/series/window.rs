@@ -1,55 +1,145 @@
 //! The recent past of one series: finished chunks and an open one.
 
-use std::collections::VecDeque;
+use std::iter;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::chunk::{Chunk, OpenChunk, Point, Verdict};
+use super::{
+    chunk::{Chunk, Open, Point},
+    verdict::Verdict,
+};
 use crate::signal::{Sample, TimestampMs};
 
 /// The points of one series in order of time, compressed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+///
+/// Every chunk has the same size, so that memory that one series lets go fits the next one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Window {
-    done: VecDeque<Chunk>,
-    open: OpenChunk,
+    open: Open,
+    done: Chain,
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Self { done: VecDeque::new(), open: OpenChunk::new() }
-    }
+/// Finished chunks, the newest first: appending takes no look at the others.
+#[derive(Debug, Default)]
+struct Chain(Option<Box<Link>>);
+
+#[derive(Debug)]
+struct Link {
+    chunk: Chunk,
+    older: Chain,
 }
 
 impl Window {
-    /// Appends a point that is newer than all before.
-    pub fn push(&mut self, sample: Sample, verdict: Verdict) {
-        if self.open.is_full() {
-            self.done.push_back(self.open.finish());
+    /// Appends a point that is newer than all before, and gives what is kept of the verdict. Where room is needed, chunks
+    /// whose points are all older than `oldest` make it.
+    pub fn push(&mut self, sample: Sample, verdict: Verdict, oldest: TimestampMs) -> Verdict {
+        if let Some(kept) = self.open.push(sample, verdict) {
+            return kept;
         }
-        self.open.push(sample, verdict);
+        let old = self.done.cut(oldest, self.open.chunk().first_at).0.take();
+        let (chunk, older) = (self.open.finish(), std::mem::take(&mut self.done));
+        let link = match old {
+            Some(mut old) => {
+                *old = Link { chunk, older };
+                old
+            }
+            None => Box::new(Link { chunk, older }),
+        };
+        self.done = Chain(Some(link));
+        // An empty chunk has room for any point.
+        self.open.push(sample, verdict).unwrap_or(Verdict::NONE)
     }
 
     /// Drops chunks whose points are all older than `oldest`.
     pub fn forget_before(&mut self, oldest: TimestampMs) {
-        while self.done.front().is_some_and(|chunk| chunk.last_at < oldest) {
-            self.done.pop_front();
-        }
+        drop(self.done.cut(oldest, self.open.chunk().first_at));
     }
 
     /// Points with `after < at ≤ until`, in order.
     pub fn points(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = Point> + '_ {
-        let chunks = self.done.iter().filter(move |chunk| chunk.overlaps(after, until)).map(Chunk::points);
-        chunks
-            .chain(std::iter::once(self.open.points()))
-            .flatten()
-            .filter(move |point| point.sample.at > after && point.sample.at <= until)
+        let open = iter::once(self.open.chunk());
+        let mut chunks: Vec<&Chunk> = Vec::new();
+        for chunk in open.chain(self.done.chunks()) {
+            if chunk.first_at <= until {
+                chunks.push(chunk);
+            }
+            if chunk.first_at <= after && chunk.count > 0 {
+                break;
+            }
+        }
+        let points = chunks.into_iter().rev().flat_map(Chunk::points);
+        points.filter(move |point| point.sample.at > after && point.sample.at <= until)
     }
 
     /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let chunks: usize = self.done.iter().map(Chunk::heap_bytes).sum();
-        chunks + self.done.capacity() * size_of::<Chunk>() + self.open.heap_bytes()
+        self.done.chunks().count() * size_of::<Link>()
+    }
+}
+
+impl Chain {
+    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let mut next = self.0.as_deref();
+        iter::from_fn(move || {
+            let link = next?;
+            next = link.older.0.as_deref();
+            Some(&link.chunk)
+        })
+    }
+
+    /// Takes out the chunks whose points are all older than `oldest`; the chunk that follows the newest begins at `next_at`.
+    fn cut(&mut self, oldest: TimestampMs, mut next_at: TimestampMs) -> Self {
+        let mut kept = 0;
+        for chunk in self.chunks() {
+            if next_at <= oldest {
+                break;
+            }
+            next_at = chunk.first_at;
+            kept += 1;
+        }
+        let mut chain = self;
+        for _ in 0..kept {
+            match &mut chain.0 {
+                Some(link) => chain = &mut link.older,
+                None => return Self::default(),
+            }
+        }
+        std::mem::take(chain)
+    }
+
+    fn of(newest_first: impl DoubleEndedIterator<Item = Chunk>) -> Self {
+        newest_first.rfold(Self::default(), |older, chunk| Self(Some(Box::new(Link { chunk, older }))))
+    }
+}
+
+impl Drop for Chain {
+    /// One after the other: a long chain within itself would overflow the stack.
+    fn drop(&mut self) {
+        let mut next = self.0.take();
+        while let Some(mut link) = next {
+            next = link.older.0.take();
+        }
+    }
+}
+
+impl Clone for Chain {
+    fn clone(&self) -> Self {
+        let chunks: Vec<Chunk> = self.chunks().cloned().collect();
+        Self::of(chunks.into_iter())
+    }
+}
+
+impl Serialize for Chain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let chunks: Vec<&Chunk> = self.chunks().collect();
+        chunks.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::of(Vec::<Chunk>::deserialize(deserializer)?.into_iter()))
     }
 }
 
@@ -57,16 +147,49 @@ impl Window {
 mod tests {
     use super::*;
 
+    fn filled(points: i64, oldest: impl Fn(i64) -> i64) -> Window {
+        let mut window = Window::default();
+        for i in 0..points {
+            // No number that is easily written.
+            let value = (i as f64 * 0.7).sin();
+            window.push(Sample { at: i, value }, Verdict::NONE, oldest(i));
+        }
+        window
+    }
+
+    fn times(window: &Window, after: i64, until: i64) -> Vec<i64> {
+        window.points(after, until).map(|p| p.sample.at).collect()
+    }
+
     #[test]
     fn ranges_are_open_at_the_left_and_old_chunks_go() {
-        let mut window = Window::default();
-        for i in 0..1_000_i64 {
-            window.push(Sample { at: i, value: i as f64 }, Verdict::NONE);
-        }
-        let seen: Vec<i64> = window.points(10, 13).map(|p| p.sample.at).collect();
-        assert_eq!(seen, [11, 12, 13]);
+        let mut window = filled(1_000, |_| 0);
+        assert_eq!(times(&window, 10, 13), [11, 12, 13]);
+        assert_eq!(times(&window, -5, 5_000), (0..1_000).collect::<Vec<_>>());
+        assert_eq!(times(&window, 998, i64::MAX), [999]);
+        assert!(times(&window, 999, i64::MAX).is_empty());
+        let chunks = window.done.chunks().count();
         window.forget_before(500);
-        assert_eq!(window.points(i64::MIN, i64::MAX).next().unwrap().sample.at, 480, "whole chunks of 120 go");
-        assert_eq!(window.points(998, i64::MAX).count(), 1);
+        let left = times(&window, i64::MIN, i64::MAX);
+        assert!((480..=500).contains(&left[0]) && left[left.len() - 1] == 999, "whole chunks go: {left:?}");
+        assert!(window.done.chunks().count() < chunks);
+        let copy: Window = postcard::from_bytes(&postcard::to_stdvec(&window).unwrap()).unwrap();
+        assert_eq!(times(&copy, i64::MIN, i64::MAX), left);
+        assert_eq!(times(&window.clone(), i64::MIN, i64::MAX), left);
+    }
+
+    #[test]
+    fn a_window_that_moves_on_stays_as_large() {
+        let (short, long) = (filled(2_000, |now| now - 500), filled(20_000, |now| now - 500));
+        assert_eq!(short.heap_bytes(), long.heap_bytes());
+        let left = times(&long, i64::MIN, i64::MAX);
+        assert!(left[0] <= 19_499 && left.len() < 600, "{} points", left.len());
+    }
+
+    #[test]
+    fn a_long_window_takes_no_stack() {
+        let window = filled(1_000_000, |_| 0);
+        let copy: Window = postcard::from_bytes(&postcard::to_stdvec(&window).unwrap()).unwrap();
+        assert_eq!(copy.clone().points(i64::MIN, i64::MAX).count(), 1_000_000);
     }
 }
