@@ -6,6 +6,6 @@ mod rate;
 mod window;
 
 pub use chunk::{Point, Verdict};
-pub use index::{Index, Interner, Symbol, SymbolSet, resolve};
+pub use index::{Common, Index, Interner, Step, Symbol, SymbolSet, resolve};
 pub use rate::{Meaning, Rate, rate};
 pub use window::Window;

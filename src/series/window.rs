@@ -45,6 +45,13 @@ impl Window {
             .filter(move |point| point.sample.at > after && point.sample.at <= until)
     }
 
+    /// A copy of the chunks that may have points with `after < at ≤ until`, to be read elsewhere.
+    #[must_use]
+    pub fn overlapping(&self, after: TimestampMs, until: TimestampMs) -> Self {
+        let done = self.done.iter().filter(|chunk| chunk.overlaps(after, until)).cloned().collect();
+        Self { done, open: self.open.clone() }
+    }
+
     /// Bytes on the heap.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
@@ -65,6 +72,9 @@ mod tests {
         }
         let seen: Vec<i64> = window.points(10, 13).map(|p| p.sample.at).collect();
         assert_eq!(seen, [11, 12, 13]);
+        let copy = window.overlapping(10, 13);
+        assert_eq!(copy.points(10, 13).map(|p| p.sample.at).collect::<Vec<_>>(), seen);
+        assert!(copy.heap_bytes() < window.heap_bytes() / 2, "only what is asked for is copied");
         window.forget_before(500);
         assert_eq!(window.points(i64::MIN, i64::MAX).next().unwrap().sample.at, 480, "whole chunks of 120 go");
         assert_eq!(window.points(998, i64::MAX).count(), 1);
