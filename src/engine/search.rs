@@ -329,9 +329,8 @@ fn begin(checks: &[Check], tenant: &Tenant) -> Quarry {
         (None, Some(listed)) => Quarry::Unsorted(listed.concat()),
         (Some(_), _) => Quarry::Lists,
         (None, None) => {
-            let cardinality = |check: &Check| {
-                tenant.interner.get(&check.label).map_or(0, |name| tenant.index.cardinality(name))
-            };
+            let cardinality =
+                |check: &Check| tenant.interner.get(&check.label).map_or(0, |name| tenant.index.cardinality(name));
             let patterns = checks.iter().enumerate().filter(|(_, check)| check.narrows());
             let narrowest = patterns.min_by_key(|(_, check)| cardinality(check));
             narrowest.map_or(Quarry::All, |(check, _)| Quarry::Values { check, after: None, slots: Vec::new() })
@@ -424,3 +423,6 @@ impl Check {
         *self.verdicts.entry(value).or_insert_with(|| matcher.accepts(tenant.interner.text(value)))
     }
 }
+
+#[cfg(test)]
+mod tests;

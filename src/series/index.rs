@@ -1,10 +1,6 @@
 //! Which series have which labels: interned strings and an inverted index.
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use hashbrown::HashMap;
 
@@ -275,7 +271,7 @@ mod tests {
         assert_eq!(found(0), multiples(42));
         assert_eq!(found(43)[0], 84);
         assert!(of(0).count() < 300, "steps: {}", of(0).count());
-        assert_eq!(found(1_000), []);
+        assert!(found(1_000).is_empty());
         assert_eq!(Common::of(vec![&[1, 2], &[]], 0).next(), None);
         assert_eq!(Common::of(vec![], 0).next(), None);
     }

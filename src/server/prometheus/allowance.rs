@@ -212,10 +212,9 @@ impl Allowance {
                  query.max_samples",
                 config.max_samples
             ),
-            Error::NoMemory => format!(
-                "{}; {far}; try again later, narrow the selector, or raise query.max_memory",
-                config.max_memory
-            ),
+            Error::NoMemory => {
+                format!("{}; {far}; try again later, narrow the selector, or raise query.max_memory", config.max_memory)
+            }
             Error::Timeout => format!(
                 "after {:?}; {far}; narrow the selector, ask for a shorter range or a larger step, or raise \
                  query.timeout",

@@ -68,7 +68,7 @@ pub(super) async fn series(
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = parameters.limit("limit")?;
-    let all = |series: &Labels, found: &mut BTreeSet<Labels>| drop(found.insert(series.clone()));
+    let all = |series: &Labels, found: &mut BTreeSet<Labels>| found.extend([series.clone()]);
     Success::list(gather(&app, tenant, selectors, &parameters, all).await?, limit)
 }
 
