@@ -145,7 +145,7 @@ section! {
         timeout: Period = Period::from_secs(120),
         /// Queries evaluated at once; more wait for their turn. They share the processor with the samples that arrive, so
         /// that more than a few for each core only make all of them slower.
-        max_concurrent: usize = 8,
+        max_concurrent: usize = 4,
         /// Time a query may wait for its turn; then it is answered 503.
         max_wait: Period = Period::from_secs(15),
     }

@@ -1,6 +1,6 @@
 //! Selection in slices beside what a plain look at every series gives.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::{

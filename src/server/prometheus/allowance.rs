@@ -12,14 +12,12 @@ use tokio::time::Instant;
 
 use super::error::{ApiError, ErrorType};
 use crate::{
-    engine::Excerpt,
-    fleet::{self, Fleet, Unavailable},
-    promql::{Error, Interrupt, Series, Source, Take},
+    promql::{Error, Interrupt},
     server::{
         app::{App, NotReady, Phase},
         queries::{Counted, Outcome},
     },
-    signal::{Matcher, TenantId, TimestampMs},
+    signal::TenantId,
 };
 
 /// Memory that a sample takes, and a series with its labels, in bytes.
@@ -147,8 +145,23 @@ impl Allowance {
         self.settle()
     }
 
-    /// Takes note of series about to be read.
-    fn touch(&self, series: usize) -> Result<(), Error> {
+    /// Whose series.
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.asked.tenant
+    }
+
+    /// Series touched so far.
+    pub(super) fn series(&self) -> usize {
+        self.series.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of samples that were read.
+    pub(super) fn has_read(&self, samples: usize) {
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Takes note of series about to be read, those before among them.
+    pub(super) fn touch(&self, series: usize) -> Result<(), Error> {
         self.series.store(series, Ordering::Relaxed);
         if series > self.app.config().query.max_series {
             return Err(Error::TooManySeries);
@@ -158,7 +171,7 @@ impl Allowance {
 
     /// Sets aside what is needed beyond what is. Called on the query's one thread.
     fn settle(&self) -> bool {
-        let (series, held) = (self.series.load(Ordering::Relaxed), self.held.load(Ordering::Relaxed));
+        let (series, held) = (self.series(), self.held.load(Ordering::Relaxed));
         let wanted = series.saturating_mul(SERIES_BYTES).saturating_add(held.saturating_mul(SAMPLE_BYTES));
         let more = wanted.saturating_sub(self.reserved.load(Ordering::Relaxed));
         let is_reserved = more == 0 || self.app.queries().reserve(more);
@@ -170,7 +183,7 @@ impl Allowance {
 
     /// Counts a query that has ended, and tells of those that somebody should know of.
     fn end(&self, outcome: Outcome) {
-        let (series, samples) = (self.series.load(Ordering::Relaxed), self.samples.load(Ordering::Relaxed));
+        let (series, samples) = (self.series(), self.samples.load(Ordering::Relaxed));
         let took = self.began.elapsed();
         self.app.queries().ended(outcome, series, samples, took.as_secs_f64());
         let is_fine = matches!(outcome, Outcome::Answered | Outcome::Invalid | Outcome::Failed);
@@ -199,7 +212,7 @@ impl Allowance {
     /// The error with what led to it and what would do.
     fn explained(&self, error: Error) -> ApiError {
         let config = &self.app.config().query;
-        let (series, samples) = (self.series.load(Ordering::Relaxed), self.samples.load(Ordering::Relaxed));
+        let (series, samples) = (self.series(), self.samples.load(Ordering::Relaxed));
         let far = format!("it had read {samples} samples of {series} series");
         let more = match &error {
             Error::TooManySeries => format!(
@@ -229,75 +242,5 @@ impl Allowance {
 impl Drop for Allowance {
     fn drop(&mut self) {
         self.app.queries().free(self.reserved.load(Ordering::Relaxed));
-    }
-}
-
-/// The series of one tenant, as far as a query may read them.
-pub(super) struct TenantSource {
-    pub(super) engine: Fleet,
-    pub(super) allowance: Arc<Allowance>,
-}
-
-impl TenantSource {
-    /// Hands the series that satisfy all matchers to `take`.
-    pub(super) fn read(
-        &self,
-        matchers: &[Matcher],
-        (after, until): (TimestampMs, TimestampMs),
-        wants_labels_only: bool,
-        take: &mut dyn FnMut(Vec<Excerpt>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let (tenant, matchers) = (self.allowance.asked.tenant.clone(), matchers.to_vec());
-        let question = crate::engine::Question { tenant, matchers, after, until, wants_labels_only };
-        let before = self.allowance.series.load(Ordering::Relaxed);
-        self.engine.read(&question, &mut Reader { allowance: &self.allowance, before, take })
-    }
-}
-
-impl Source for TenantSource {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        from: TimestampMs,
-        to: TimestampMs,
-        take: &mut Take<'_>,
-    ) -> Result<(), Error> {
-        self.read(matchers, (from, to), false, &mut |excerpts| {
-            let decoded = excerpts.iter().map(|one| Series { labels: one.labels(), samples: one.samples().collect() });
-            let series: Vec<Series> = decoded.filter(|one| !one.samples.is_empty()).collect();
-            let samples = series.iter().map(|one| one.samples.len()).sum();
-            self.allowance.samples.fetch_add(samples, Ordering::Relaxed);
-            take(series)
-        })
-    }
-}
-
-/// A query as it reads from the engine.
-struct Reader<'a> {
-    allowance: &'a Allowance,
-    /// Series of selectors before this one.
-    before: usize,
-    take: &'a mut dyn FnMut(Vec<Excerpt>) -> Result<(), Error>,
-}
-
-impl fleet::Reader for Reader<'_> {
-    type Error = Error;
-
-    fn check(&mut self) -> Result<(), Error> {
-        self.allowance.check()
-    }
-
-    fn found(&mut self, series: usize) -> Result<(), Error> {
-        self.allowance.touch(self.before + series)
-    }
-
-    fn take(&mut self, excerpts: Vec<Excerpt>) -> Result<(), Error> {
-        (self.take)(excerpts)
-    }
-}
-
-impl From<Unavailable> for Error {
-    fn from(cause: Unavailable) -> Self {
-        Self::Source(NotReady::from(cause).to_string())
     }
 }

@@ -16,6 +16,7 @@ mod parameters;
 mod query;
 mod rules;
 mod series;
+mod source;
 mod status;
 
 pub(crate) use error::ApiError;

@@ -3,10 +3,11 @@
 use axum::extract::State;
 
 use super::{
-    allowance::{Asked, TenantSource, in_turn},
+    allowance::{Asked, in_turn},
     encode::Success,
     error::ApiError,
     parameters::Parameters,
+    source::TenantSource,
 };
 use crate::{
     fleet::Fleet,

@@ -9,10 +9,11 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 
 use super::{
-    allowance::{Asked, TenantSource, in_turn},
+    allowance::{Asked, in_turn},
     encode::Success,
     error::ApiError,
     parameters::Parameters,
+    source::TenantSource,
 };
 use crate::{
     engine::AnswerNames,
