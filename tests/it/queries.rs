@@ -30,6 +30,12 @@ fn write(vigie: &Vigie, name: &str, hosts: usize, at: i64) {
     assert_eq!(answer.status, 204, "{}", answer.body);
 }
 
+/// An hour of a series, so that the endless query has something to do at every step.
+fn write_busy(vigie: &Vigie, now: i64) {
+    let samples: Vec<_> = (0..=70).rev().map(|minutes| (now - minutes * 60_000, 1.0)).collect();
+    assert_eq!(vigie.write(Version::V2, &[Series::new("busy", &[], &samples)]).status, 204);
+}
+
 /// Asserts how a query was refused, and that every one of these words is said.
 #[track_caller]
 fn expect(answer: &Answer, status: u16, kind: &str, words: &[&str]) {
@@ -95,7 +101,7 @@ fn all_queries_together_have_so_much_memory() {
 fn a_query_that_takes_too_long_ends_and_samples_go_on() {
     let vigie = start("{timeout: 700ms, max_concurrent: 1, max_wait: 100ms}");
     let now = now_ms();
-    write(&vigie, "busy", 1, now);
+    write_busy(&vigie, now);
     let path =
         format!("/api/v1/query_range?query={ENDLESS}&start={}&end={}&step=1", seconds(now - 3_600_000), seconds(now));
     let url = vigie.url(&path);
@@ -121,7 +127,7 @@ fn a_query_that_takes_too_long_ends_and_samples_go_on() {
 fn a_query_ends_when_its_client_hangs_up() {
     let vigie = start("{timeout: 1h}");
     let now = now_ms();
-    write(&vigie, "busy", 1, now);
+    write_busy(&vigie, now);
     let form = format!("query={ENDLESS}&start={}&end={}&step=1", seconds(now - 3_600_000), seconds(now));
     let mut client = TcpStream::connect(vigie.address()).unwrap();
     write!(client, "GET /api/v1/query_range?{form} HTTP/1.1\r\nHost: vigie\r\n\r\n").unwrap();
