@@ -248,7 +248,10 @@ fn check(config: &Config) -> Vec<Problem> {
         (anomaly.min_relative_deviation >= 0.0, "anomaly.min_relative_deviation", "must not be negative"),
         (secs(query.lookback) > 0.0, "query.lookback", "must be more than 0s"),
         (secs(query.timeout) > 0.0, "query.timeout", "must be more than 0s"),
+        (query.max_series > 0, "query.max_series", "must be at least 1"),
         (query.max_samples > 0, "query.max_samples", "must be at least 1"),
+        (query.max_memory.get() > 0, "query.max_memory", "must be more than 0B"),
+        (secs(query.max_wait) > 0.0, "query.max_wait", "must be more than 0s"),
         (query.max_concurrent > 0, "query.max_concurrent", "must be at least 1"),
         (is_url(&backfill.prometheus), "backfill.prometheus", "must be a URL such as http://127.0.0.1:9090"),
         (

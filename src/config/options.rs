@@ -127,17 +127,27 @@ section! {
 }
 
 section! {
-    /// Limits of the query API. The defaults are those of Prometheus.
+    /// Limits of the query API. What exceeds one is told which, how far it got, and what would do.
     pub struct Query {
         /// How old the newest sample of a series may be for an instant vector. A request can choose another with
         /// `lookback_delta`.
         lookback: Period = Period::from_secs(300),
-        /// Samples one query may hold in memory; more is answered 422.
-        max_samples: usize = 50_000_000,
+        /// Series one query may touch, counted before any sample is read; more is answered 422. Labels of that many take
+        /// about 100 MiB.
+        max_series: usize = 200_000,
+        /// Samples and values of results that one query may hold at a time; more is answered 422. Each takes 16 bytes, so
+        /// that the default is 160 MB; Prometheus' is 50 million, 800 MB.
+        max_samples: usize = 10_000_000,
+        /// Memory of all queries together, about: 512 bytes for each series and 16 for each sample. A query that needs
+        /// more than the others leave is answered 503.
+        max_memory: ByteSize = ByteSize::mib(512),
         /// Time one query may take, its wait for a turn included; a request can choose less with `timeout`.
         timeout: Period = Period::from_secs(120),
-        /// Queries evaluated at once; more wait for their turn.
-        max_concurrent: usize = 20,
+        /// Queries evaluated at once; more wait for their turn. They share the processor with the samples that arrive, so
+        /// that more than a few for each core only make all of them slower.
+        max_concurrent: usize = 4,
+        /// Time a query may wait for its turn; then it is answered 503.
+        max_wait: Period = Period::from_secs(15),
     }
 }
 

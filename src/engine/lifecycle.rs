@@ -3,7 +3,7 @@
 use super::{
     Refusal,
     findings::Subject,
-    state::HistogramState,
+    state::{HistogramState, Series},
     tenant::{Context, Tenant},
 };
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 
 /// Event time between two looks for series that have ended, in ms.
 const SWEEP_MS: i64 = 60_000;
+/// Series looked at between two requests while that goes on: some milliseconds' work.
+const SWEEP_SERIES: u32 = 4_096;
 /// What a native histogram becomes: a counter of observations, and mean and quantiles of those since the last sample.
 const DERIVED: [(&str, MetricKind); 5] = [
     (":count", MetricKind::Counter),
@@ -23,6 +25,33 @@ const DERIVED: [(&str, MetricKind); 5] = [
     (":p90", MetricKind::Gauge),
     (":p99", MetricKind::Gauge),
 ];
+
+/// Bytes of memory by what holds them, about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    pub(super) series: usize,
+    pub(super) windows: usize,
+    pub(super) detectors: usize,
+    pub(super) workloads: usize,
+}
+
+/// A look at all series that goes on: how far it is, and what it has counted. Not kept across a restart, which begins anew.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    next: u32,
+    judged: usize,
+    settled: usize,
+    sizes: Sizes,
+}
+
+impl Sizes {
+    fn add(&mut self, series: &Series) {
+        let detector = series.state.detector.as_deref();
+        self.detectors += detector.map_or(0, |detector| size_of_val(detector) + detector.heap_bytes());
+        self.windows += series.state.window.heap_bytes();
+        self.series += size_of_val(series) + series.labels.len() * 8;
+    }
+}
 
 impl Tenant {
     /// Takes one native histogram of the series in `slot`.
@@ -89,19 +118,24 @@ impl Tenant {
         Ok(())
     }
 
-    /// Looks, once a minute of event time, for series that have vanished or left the window.
+    /// Looks, once a minute of event time, for series that have vanished or left the window. A few thousand at a time, so
+    /// that samples are not kept waiting.
     pub(super) fn sweep(&mut self, context: &Context<'_>) {
-        if self.newest < self.swept_at.saturating_add(SWEEP_MS) {
-            return;
+        if self.sweep.next == 0 {
+            if self.newest < self.swept_at.saturating_add(SWEEP_MS) {
+                return;
+            }
+            self.swept_at = self.newest;
         }
-        self.swept_at = self.newest;
-        (self.judged, self.settled) = (0, 0);
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
-        for slot in self.series.numbers() {
+        let slots = self.series.numbers().end;
+        let end = self.sweep.next.saturating_add(SWEEP_SERIES).min(slots);
+        for slot in std::mem::replace(&mut self.sweep.next, end)..end {
             let Some(series) = self.series.get_mut(slot) else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
             series.state.window.forget_before(oldest);
+            self.sweep.sizes.add(series);
             if last_at < oldest {
                 self.remove(slot, options.findings_kept);
             } else if last_at < vanished && !series.state.closed {
@@ -109,17 +143,27 @@ impl Tenant {
             } else if !series.state.closed && series.state.speaks {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
                 if series.state.detector.as_deref().is_some_and(counts) {
-                    self.judged += 1;
-                    self.settled += usize::from(series.state.youth(last_at) < 1.0);
+                    self.sweep.judged += 1;
+                    self.sweep.settled += usize::from(series.state.youth(last_at) < 1.0);
                 }
             }
         }
+        if end == slots {
+            self.end_sweep(oldest);
+        }
+    }
+
+    fn end_sweep(&mut self, oldest: TimestampMs) {
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
+        let Sweep { judged, settled, mut sizes, .. } = std::mem::take(&mut self.sweep);
         for place in self.workloads.numbers() {
             let Some(workload) = self.workloads.get_mut(place) else { continue };
             workload.state.window.forget_before(oldest);
+            let detector = workload.state.detector.as_deref();
+            sizes.workloads += size_of_val(workload) + detector.map_or(0, |detector| detector.size_bytes());
         }
+        (self.judged, self.settled, self.sizes) = (judged, settled, sizes);
     }
 
     fn remove(&mut self, slot: u32, findings_kept: usize) {

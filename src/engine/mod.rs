@@ -25,6 +25,7 @@ mod pace;
 mod policy;
 mod report;
 mod router;
+mod search;
 mod shard;
 mod slots;
 mod snapshot;
@@ -35,6 +36,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use answers::Excerpt;
 pub use families::{Trainer, Turn, Turned};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
@@ -42,6 +44,7 @@ pub use policy::{Heed, PLANS_MAX, Told};
 pub use report::{Refusal, Scored, SeriesName, WriteReport};
 pub use router::Router;
 pub(crate) use router::malformed;
+pub use search::{Question, Search};
 pub use shard::{Shard, ShardStats};
 pub use snapshot::{Image, Part, Snapshot};
 pub use tenant::FamilyMetadata;
@@ -122,7 +125,9 @@ impl Engine {
         after: TimestampMs,
         until: TimestampMs,
     ) -> Vec<(Labels, Vec<Sample>)> {
-        self.shards.iter().flat_map(|shard| shard.select(tenant, matchers, after, until)).collect()
+        let (tenant, matchers) = (tenant.clone(), matchers.to_vec());
+        let question = Question { tenant, matchers, after, until, wants_labels_only: false };
+        self.shards.iter().flat_map(|shard| shard.select(&question)).collect()
     }
 
     /// Findings, open ones first, then the newest first.

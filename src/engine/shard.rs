@@ -153,7 +153,7 @@ impl Shard {
         self.tenants.get(id).map(|tenant| tenant.metadata.clone()).unwrap_or_default()
     }
 
-    /// Sizes and counts. Walks over all series.
+    /// Sizes and counts; those of series are as of the last sweep, so that asking costs as much with many as with few.
     #[must_use]
     pub fn stats(&self) -> ShardStats {
         let mut stats = ShardStats { model_generation: self.models.generation, ..ShardStats::default() };
@@ -163,16 +163,11 @@ impl Shard {
             add("labels", tenant.interner.heap_bytes());
             add("index", tenant.index.heap_bytes() + tenant.keys.heap_bytes());
             add("reservoirs", tenant.reservoirs.values().map(|r| r.heap_bytes()).sum());
-            for series in tenant.series.iter() {
-                let detector = series.state.detector.as_deref();
-                add("detectors", detector.map_or(0, |d| size_of_val(d) + d.heap_bytes()));
-                add("windows", series.state.window.heap_bytes());
-                add("series", size_of_val(series) + series.labels.len() * 8);
-            }
-            for workload in tenant.workloads.iter() {
-                let detector = workload.state.detector.as_deref();
-                add("workloads", size_of_val(workload) + detector.map_or(0, |d| d.size_bytes()));
-            }
+            let sizes = tenant.sizes;
+            add("detectors", sizes.detectors);
+            add("windows", sizes.windows);
+            add("series", sizes.series);
+            add("workloads", sizes.workloads);
         }
         for (id, tenant) in &self.tenants {
             stats.series.insert(id.clone(), tenant.series_count());

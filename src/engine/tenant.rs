@@ -11,6 +11,7 @@ use super::{
     findings::{Findings, Subject},
     keys::Keys,
     lessons::Lessons,
+    lifecycle::{Sizes, Sweep},
     models::Model,
     pace::Paces,
     policy::{Plans, Policies},
@@ -64,6 +65,10 @@ pub(super) struct Tenant {
     /// Series that may be told of, and those of them that are not entirely new, as of the last sweep.
     pub(super) judged: usize,
     pub(super) settled: usize,
+    /// Memory as of the last sweep.
+    pub(super) sizes: Sizes,
+    /// The sweep that goes on.
+    pub(super) sweep: Sweep,
     /// Newest event time seen.
     pub(super) newest: TimestampMs,
     pub(super) swept_at: TimestampMs,
@@ -107,6 +112,8 @@ impl Tenant {
             lags: false,
             judged: 0,
             settled: 0,
+            sizes: Sizes::default(),
+            sweep: Sweep::default(),
             newest: TimestampMs::MIN,
             swept_at: TimestampMs::MIN,
         }

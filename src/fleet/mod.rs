@@ -3,11 +3,12 @@
 //! Requests go through one bounded queue to the router, which takes those that wait, hands them to the journal in one
 //! write, splits them and passes the parts on in the same order; a shard answers each part for itself. When the first queue
 //! is full a request is refused at once ([`Unavailable::Busy`]), never dropped later. Questions go straight to the shards'
-//! queues and are answered in turn.
+//! queues and are answered in turn, those about many series in slices ([`read`]).
 //!
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 
 mod keeper;
+mod read;
 mod threads;
 
 use std::{
@@ -24,6 +25,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 pub use self::keeper::{Keeper, Kept, StartError, SyncPolicy};
+pub use self::read::Reader;
 use self::threads::{Ended, Running, run_router, run_shard};
 
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
     },
     ingest::remote_write::{Protocol, WriteRequest},
     journal::Position,
-    signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
+    signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
 };
 
 /// Requests that may wait for the router.
@@ -242,44 +244,6 @@ impl Fleet {
             answers.push(answer);
         }
         answers.into_iter().map(|answer| answer.recv().map_err(|_| Unavailable::Stopping)).collect()
-    }
-
-    /// Series that satisfy all matchers, sorted by labels, with their samples in `(after, until]`. Blocks.
-    ///
-    /// # Errors
-    /// The daemon is stopping.
-    pub fn select(
-        &self,
-        tenant: &TenantId,
-        matchers: &[Matcher],
-        after: TimestampMs,
-        until: TimestampMs,
-    ) -> Result<Vec<(Labels, Vec<Sample>)>, Unavailable> {
-        let (tenant, matchers) = (tenant.clone(), matchers.to_vec());
-        let answers = self.ask(move |shard| shard.select(&tenant, &matchers, after, until))?;
-        let mut series: Vec<(Labels, Vec<Sample>)> = answers.into_iter().flatten().collect();
-        series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Ok(series)
-    }
-
-    /// Label sets of the series that satisfy one of the selectors and have a sample in `(after, until]`; no selector
-    /// means every series. Sorted, each once. Blocks.
-    ///
-    /// # Errors
-    /// The daemon is stopping.
-    pub fn label_sets(
-        &self,
-        tenant: &TenantId,
-        selectors: &[Vec<Matcher>],
-        after: TimestampMs,
-        until: TimestampMs,
-    ) -> Result<Vec<Labels>, Unavailable> {
-        let (tenant, selectors) = (tenant.clone(), selectors.to_vec());
-        let answers = self.ask(move |shard| shard.label_sets(&tenant, &selectors, after, until))?;
-        let mut sets: Vec<Labels> = answers.into_iter().flatten().collect();
-        sets.sort_unstable();
-        sets.dedup();
-        Ok(sets)
     }
 
     /// Findings, open ones first, then the newest first. Blocks.

@@ -8,6 +8,8 @@ use super::{Answer, Error, Interrupt, Limits, Source, Value};
 
 /// Operations between two looks at the interrupt; some microseconds to a millisecond of work.
 const OPERATIONS_PER_CHECK: usize = 4_096;
+/// Samples reserved at a time.
+const RESERVE: usize = 16_384;
 
 /// The value of an expression at all steps.
 pub(super) enum Evaluated {
@@ -50,13 +52,15 @@ pub(super) struct Evaluator<'a> {
     pub(super) notes: Annotations,
     /// Samples and values held at present.
     held: usize,
+    /// Samples that there is room for.
+    reserved: usize,
     /// Operations since the last look at the interrupt.
     operations: usize,
 }
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(source: &'a dyn Source, limits: &'a Limits<'a>) -> Self {
-        Self { source, limits, notes: Annotations::default(), held: 0, operations: 0 }
+        Self { source, limits, notes: Annotations::default(), held: 0, reserved: 0, operations: 0 }
     }
 
     /// Ends the evaluation with its value.
@@ -131,7 +135,18 @@ impl<'a> Evaluator<'a> {
         if self.held > self.limits.max_samples {
             return Err(Error::TooManySamples);
         }
+        if self.held > self.reserved {
+            self.reserved = self.held.next_multiple_of(RESERVE);
+            if !(self.limits.reserve)(self.reserved) {
+                return Err(Error::NoMemory);
+            }
+        }
         self.tick(samples)
+    }
+
+    /// Tells that so many samples are held no longer.
+    pub(super) fn release(&mut self, samples: usize) {
+        self.held = self.held.saturating_sub(samples);
     }
 
     /// Accounts for work done.

@@ -39,25 +39,24 @@ const FARTHEST_MS: TimestampMs = 9_000_000_000_000_000;
 
 /// Where series come from.
 pub trait Source {
-    /// The series that satisfy all matchers, with their samples after `from` and up to and including `to`.
+    /// Hands the series that satisfy all matchers to `take`, some at a time and in any order, with their samples after
+    /// `from` and up to and including `to`.
     ///
     /// Samples come in time order, each time once, stale markers included. No two series have the same labels.
     ///
     /// # Errors
-    /// [`SourceError`] when the series cannot be read or would be too many.
-    fn select(&self, matchers: &[Matcher], from: TimestampMs, to: TimestampMs) -> Result<Vec<Series>, SourceError>;
+    /// Those of `take`, at once; or the series cannot be read, or would be too many.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        from: TimestampMs,
+        to: TimestampMs,
+        take: &mut Take<'_>,
+    ) -> Result<(), Error>;
 }
 
-/// Why a [`Source`] has no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// The selection is larger than the source hands out.
-    #[error("selection has too many samples")]
-    TooManySamples,
-    /// The source failed.
-    #[error("{0}")]
-    Failed(String),
-}
+/// Takes series from a [`Source`].
+pub type Take<'a> = dyn FnMut(Vec<Series>) -> Result<(), Error> + 'a;
 
 /// One series and a stretch of its samples.
 #[derive(Clone, Debug)]
@@ -91,6 +90,9 @@ pub struct Limits<'a> {
     pub max_points: usize,
     /// Asked at least once for each series and every few thousand samples; the evaluation ends when it answers something.
     pub interrupt: &'a (dyn Fn() -> Option<Interrupt> + 'a),
+    /// Asked before more samples are held than ever before, with that number, now and then rounded up; the evaluation
+    /// ends when there is no room.
+    pub reserve: &'a (dyn Fn(usize) -> bool + 'a),
 }
 
 impl Default for Limits<'_> {
@@ -102,6 +104,7 @@ impl Default for Limits<'_> {
             max_samples: 50_000_000,
             max_points: 11_000,
             interrupt: &|| None,
+            reserve: &|_| true,
         }
     }
 }
@@ -165,24 +168,21 @@ pub enum Error {
     /// More than [`Limits::max_samples`] at one time.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// More series than the source hands out.
+    #[error("query would touch too many series")]
+    TooManySeries,
+    /// [`Limits::reserve`] refused.
+    #[error("the queries that run hold all the memory set aside for them")]
+    NoMemory,
     /// The source failed.
     #[error("expanding series: {0}")]
     Source(String),
 }
 
-impl From<SourceError> for Error {
-    fn from(error: SourceError) -> Self {
-        match error {
-            SourceError::TooManySamples => Self::TooManySamples,
-            SourceError::Failed(text) => Self::Source(text),
-        }
-    }
-}
-
 /// Evaluates `query` at one instant.
 ///
 /// # Errors
-/// [`Error`]; all but `Source`, `Timeout` and `Canceled` are the query's own fault.
+/// [`Error`]; all but `Source`, `NoMemory`, `Timeout` and `Canceled` are the query's own fault.
 pub fn instant(query: &str, at: TimestampMs, source: &dyn Source, limits: &Limits<'_>) -> Result<Answer, Error> {
     check_instant(at)?;
     let node = plan::plan(query, at, at, limits)?;

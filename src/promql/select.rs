@@ -30,10 +30,12 @@ impl Evaluator<'_> {
         let lookback = self.limits.lookback_ms;
         let anchor = selector.anchor;
         let from = anchor.reference(steps.start) - lookback;
-        let fetched = self.fetch(selector, from, anchor.reference(steps.last()))?;
-        let mut columns = Vec::with_capacity(fetched.len());
-        for series in fetched {
-            self.charge(steps.count)?;
+        let mut columns = Vec::new();
+        // A series becomes a column as it comes, so that the samples in between are held a slice at a time.
+        self.fetch(selector, from, anchor.reference(steps.last()), &mut |evaluator, series| {
+            let samples = series.samples.len();
+            evaluator.charge(samples)?;
+            evaluator.charge(steps.count)?;
             let mut next = 0;
             let value_at = |step: TimestampMs| {
                 let reference = anchor.reference(step);
@@ -49,10 +51,15 @@ impl Evaluator<'_> {
                 }
             };
             let column = Column { values: steps.iter().map(value_at).collect(), labels: series.labels };
+            evaluator.release(samples);
             if column.has_values() {
                 columns.push(column);
+            } else {
+                evaluator.release(steps.count);
             }
-        }
+            Ok(())
+        })?;
+        columns.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         Ok(columns)
     }
 
@@ -62,10 +69,14 @@ impl Evaluator<'_> {
             Expr::Window(selector, range_ms) => {
                 let anchor = selector.anchor;
                 let from = anchor.reference(steps.start) - range_ms;
-                let mut series = self.fetch(selector, from, anchor.reference(steps.last()))?;
-                for one in &mut series {
+                let mut series: Vec<Series> = Vec::new();
+                self.fetch(selector, from, anchor.reference(steps.last()), &mut |evaluator, mut one| {
                     one.samples.retain(|sample| !is_stale(sample.value));
-                }
+                    evaluator.charge(one.samples.len())?;
+                    series.push(one);
+                    Ok(())
+                })?;
+                series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
                 Ok(Windows { series, range_ms: *range_ms, anchor })
             }
             Expr::Subquery(subquery) => self.subquery(subquery, steps),
@@ -135,19 +146,31 @@ impl Evaluator<'_> {
         Ok(columns)
     }
 
-    /// Asks the source for what a selector selects, each series once.
-    fn fetch(&mut self, selector: &Selector, from: TimestampMs, to: TimestampMs) -> Result<Vec<Series>, Error> {
-        let mut all: Vec<Series> = Vec::new();
+    /// Asks the source for what a selector selects: each series once, in any order.
+    ///
+    /// The caller sorts what it makes of them, so that sums do not depend on the order in which they came.
+    fn fetch(
+        &mut self,
+        selector: &Selector,
+        from: TimestampMs,
+        to: TimestampMs,
+        take: &mut dyn FnMut(&mut Self, Series) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        let may_repeat = selector.alternatives.len() > 1;
+        let source = self.source;
         for matchers in &selector.alternatives {
             self.check()?;
-            let series = self.source.select(matchers, from, to)?;
-            self.charge(series.iter().map(|one| one.samples.len()).sum())?;
-            all.extend(series);
+            source.select(matchers, from, to, &mut |batch| {
+                self.check()?;
+                for one in batch {
+                    if !may_repeat || seen.insert(one.labels.clone()) {
+                        take(self, one)?;
+                    }
+                }
+                Ok(())
+            })?;
         }
-        if selector.alternatives.len() > 1 {
-            let mut seen = HashSet::new();
-            all.retain(|one| seen.insert(one.labels.clone()));
-        }
-        Ok(all)
+        Ok(())
     }
 }

@@ -24,7 +24,13 @@ impl Memory {
 }
 
 impl Source for Memory {
-    fn select(&self, matchers: &[Matcher], from: TimestampMs, to: TimestampMs) -> Result<Vec<Series>, SourceError> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        from: TimestampMs,
+        to: TimestampMs,
+        take: &mut Take<'_>,
+    ) -> Result<(), Error> {
         self.asked.borrow_mut().push((from, to));
         let is_selected = |series: &&Series| {
             matchers.iter().all(|matcher| matcher.accepts(series.labels.get(&matcher.name).unwrap_or_default()))
@@ -33,7 +39,8 @@ impl Source for Memory {
             let samples = series.samples.iter().copied().filter(|sample| sample.at > from && sample.at <= to);
             Series { labels: series.labels.clone(), samples: samples.collect() }
         };
-        Ok(self.series.iter().filter(is_selected).map(cut).collect())
+        // One at a time, as the smallest slices there can be.
+        self.series.iter().filter(is_selected).map(cut).try_for_each(|series| take(vec![series]))
     }
 }
 
@@ -336,15 +343,29 @@ fn an_interrupt_ends_the_evaluation() {
 
 #[test]
 fn a_failing_source_is_not_the_querys_fault() {
-    struct Broken(SourceError);
+    struct Broken(Error);
     impl Source for Broken {
-        fn select(&self, _: &[Matcher], _: TimestampMs, _: TimestampMs) -> Result<Vec<Series>, SourceError> {
+        fn select(&self, _: &[Matcher], _: TimestampMs, _: TimestampMs, _: &mut Take<'_>) -> Result<(), Error> {
             Err(self.0.clone())
         }
     }
-    let ask = |error| instant("m", 0, &Broken(error), &Limits::default()).err();
-    assert_eq!(ask(SourceError::TooManySamples), Some(Error::TooManySamples));
-    assert_eq!(ask(SourceError::Failed("disk".into())), Some(Error::Source("disk".into())));
+    for error in [Error::TooManySeries, Error::Source("disk".into())] {
+        assert_eq!(instant("m", 0, &Broken(error.clone()), &Limits::default()).err(), Some(error));
+    }
+}
+
+#[test]
+fn room_is_asked_for_before_it_is_taken() {
+    let memory = hosts();
+    let asked = RefCell::new(Vec::new());
+    let reserve = |samples| {
+        asked.borrow_mut().push(samples);
+        samples < 50_000
+    };
+    let limits = Limits { reserve: &reserve, ..Limits::default() };
+    let ask = |query: &str| range(query, 0, 60 * MINUTE, 1_000, &memory, &limits).map(|_| ());
+    assert_eq!((ask("limit"), asked.borrow().as_slice()), (Ok(()), [16_384].as_slice()));
+    assert_eq!(ask("sum_over_time(limit[10m:1ms])"), Err(Error::NoMemory));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which series have which labels: interned strings and an inverted index.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use hashbrown::HashMap;
 
@@ -15,6 +15,8 @@ pub struct Symbol(u32);
 pub struct Interner {
     by_text: HashMap<Arc<str>, Symbol>,
     texts: Vec<Arc<str>>,
+    /// Bytes of all texts.
+    text_bytes: usize,
 }
 
 impl Interner {
@@ -25,6 +27,7 @@ impl Interner {
         }
         let symbol = Symbol(self.texts.len() as u32);
         let shared: Arc<str> = text.into();
+        self.text_bytes += text.len() + 16;
         self.texts.push(shared.clone());
         self.by_text.insert(shared, symbol);
         symbol
@@ -42,11 +45,10 @@ impl Interner {
         &self.texts[symbol.0 as usize]
     }
 
-    /// Bytes on the heap, about.
+    /// Bytes on the heap, about. Counted all along, so that asking costs nothing.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let texts: usize = self.texts.iter().map(|t| t.len() + 16).sum();
-        texts + self.texts.capacity() * 16 + self.by_text.capacity() * 24
+        self.text_bytes + self.texts.capacity() * 16 + self.by_text.capacity() * 24
     }
 }
 
@@ -54,9 +56,14 @@ impl Interner {
 pub type SymbolSet = Box<[(Symbol, Symbol)]>;
 
 /// Inverted index: label name → value → series, numbered by their slot.
+///
+/// Values are kept in order of their symbols, so that a walk over very many can be left and taken up again.
 #[derive(Debug, Default)]
 pub struct Index {
-    by_name: HashMap<Symbol, HashMap<Symbol, Vec<u32>>>,
+    by_name: HashMap<Symbol, BTreeMap<Symbol, Vec<u32>>>,
+    /// Entries of all posting lists, and number of these lists.
+    entries: usize,
+    lists: usize,
 }
 
 impl Index {
@@ -64,8 +71,10 @@ impl Index {
     pub fn insert(&mut self, slot: u32, labels: &SymbolSet) {
         for (name, value) in labels {
             let slots = self.by_name.entry(*name).or_default().entry(*value).or_default();
+            self.lists += usize::from(slots.is_empty());
             if let Err(place) = slots.binary_search(&slot) {
                 slots.insert(place, slot);
+                self.entries += 1;
             }
         }
     }
@@ -77,9 +86,11 @@ impl Index {
             if let Some(slots) = values.get_mut(value) {
                 if let Ok(place) = slots.binary_search(&slot) {
                     slots.remove(place);
+                    self.entries -= 1;
                 }
                 if slots.is_empty() {
                     values.remove(value);
+                    self.lists -= 1;
                 }
             }
             if values.is_empty() {
@@ -117,20 +128,100 @@ impl Index {
         best
     }
 
-    /// Bytes on the heap, about.
+    /// The series whose label `name` has this value, in order.
+    #[must_use]
+    pub fn slots(&self, name: Symbol, value: Symbol) -> &[u32] {
+        self.by_name.get(&name).and_then(|values| values.get(&value)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of all labels, in no order.
+    pub fn names(&self) -> impl Iterator<Item = Symbol> + '_ {
+        self.by_name.keys().copied()
+    }
+
+    /// Number of values of a label.
+    #[must_use]
+    pub fn cardinality(&self, name: Symbol) -> usize {
+        self.by_name.get(&name).map_or(0, BTreeMap::len)
+    }
+
+    /// The values of a label after one of them, or all, in order of their symbols, with the series that have them.
+    pub fn values(&self, name: Symbol, after: Option<Symbol>) -> impl Iterator<Item = (Symbol, &[u32])> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let values = self.by_name.get(&name).map(|values| values.range((from, Bound::Unbounded)));
+        values.into_iter().flatten().map(|(value, slots)| (*value, slots.as_slice()))
+    }
+
+    /// Bytes on the heap, about. Counted all along, so that asking costs nothing.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let lists = |values: &HashMap<Symbol, Vec<u32>>| -> usize {
-            values.values().map(|slots| slots.capacity() * 4).sum::<usize>() + values.capacity() * 32
-        };
-        self.by_name.values().map(lists).sum()
+        // A list grows to twice what it holds, and has its place in the tree.
+        self.entries * 6 + self.lists * 40
     }
+}
+
+/// What is in all of several sorted lists, in order.
+#[derive(Debug)]
+pub struct Common<'a> {
+    /// The shortest first.
+    lists: Vec<&'a [u32]>,
+}
+
+/// A step of a walk over [`Common`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// In all lists.
+    Found(u32),
+    /// Not in all lists; the next one that is, is at least this.
+    Skipped(u32),
+}
+
+impl<'a> Common<'a> {
+    /// What is in all lists and at least `from`. No lists have nothing in common.
+    #[must_use]
+    pub fn of(mut lists: Vec<&'a [u32]>, from: u32) -> Self {
+        lists.sort_by_key(|list| list.len());
+        lists.iter_mut().for_each(|list| skip(list, from));
+        Self { lists }
+    }
+}
+
+impl Iterator for Common<'_> {
+    type Item = Step;
+
+    /// Goes on by one leap, so that the caller can count how much work it was.
+    fn next(&mut self) -> Option<Step> {
+        let (shortest, others) = self.lists.split_first_mut()?;
+        let wanted = *shortest.first()?;
+        for list in others {
+            skip(list, wanted);
+            let found = *list.first()?;
+            if found > wanted {
+                skip(shortest, found);
+                return Some(Step::Skipped(found));
+            }
+        }
+        *shortest = &shortest[1..];
+        Some(Step::Found(wanted))
+    }
+}
+
+/// Drops what is less than `least` from the front of a sorted list, in leaps that double.
+fn skip(list: &mut &[u32], least: u32) {
+    let mut reach = 1;
+    while list.get(reach).is_some_and(|slot| *slot < least) {
+        reach *= 2;
+    }
+    let known = reach / 2;
+    let end = (reach + 1).min(list.len());
+    let place = known + list.get(known..end).unwrap_or_default().partition_point(|slot| *slot < least);
+    *list = list.get(place..).unwrap_or_default();
 }
 
 /// Builds the label set of symbols as a label set of strings; the strings are shared, not copied.
 #[must_use]
 pub fn resolve(interner: &Interner, labels: &SymbolSet) -> Labels {
-    Labels::from_pairs(labels.iter().map(|(n, v)| (interner.text(*n).clone(), interner.text(*v).clone())))
+    Labels::from_sorted(labels.iter().map(|(n, v)| (interner.text(*n).clone(), interner.text(*v).clone())))
 }
 
 #[cfg(test)]
@@ -156,9 +247,32 @@ mod tests {
         assert_eq!(found(&[Matcher::equal("job", "x")]), Some(vec![]));
         assert_eq!(found(&[Matcher::equal("job", "")]), None, "absent labels narrow nothing");
         assert_eq!(resolve(&interner, &sets[3]).to_string(), r#"up{instance="host-3"}"#);
+        let name = interner.get("instance").unwrap();
+        let all: Vec<_> = index.values(name, None).map(|(value, slots)| (value, slots[0])).collect();
+        assert_eq!(all.iter().map(|(_, slot)| *slot).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(index.values(name, Some(all[1].0)).count(), 2, "a walk is taken up where it was left");
+        assert_eq!((index.entries, index.lists, index.cardinality(name)), (8, 5, 4));
         for (slot, set) in sets.iter().enumerate() {
             index.remove(slot as u32, set);
         }
         assert!(index.by_name.is_empty());
+        assert_eq!((index.entries, index.lists), (0, 0));
+    }
+
+    #[test]
+    fn what_sorted_lists_have_in_common_is_found_in_leaps() {
+        let multiples = |of: u32| (0..1_000).filter(|n| n % of == 0).collect::<Vec<u32>>();
+        let lists = [multiples(2), multiples(3), multiples(7)];
+        let of = |from| Common::of(lists.iter().map(Vec::as_slice).collect(), from);
+        let found = |from| {
+            let found = |step| if let Step::Found(slot) = step { Some(slot) } else { None };
+            of(from).filter_map(found).collect::<Vec<_>>()
+        };
+        assert_eq!(found(0), multiples(42));
+        assert_eq!(found(43)[0], 84);
+        assert!(of(0).count() < 300, "steps: {}", of(0).count());
+        assert!(found(1_000).is_empty());
+        assert_eq!(Common::of(vec![&[1, 2], &[]], 0).next(), None);
+        assert_eq!(Common::of(vec![], 0).next(), None);
     }
 }

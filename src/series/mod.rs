@@ -8,7 +8,7 @@ mod verdict;
 mod window;
 
 pub use chunk::Point;
-pub use index::{Index, Interner, Symbol, SymbolSet, resolve};
+pub use index::{Common, Index, Interner, Step, Symbol, SymbolSet, resolve};
 pub use rate::{Meaning, Rate, rate};
 pub use verdict::Verdict;
 pub use window::Window;

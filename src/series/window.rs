@@ -57,18 +57,24 @@ impl Window {
 
     /// Points with `after < at ≤ until`, in order.
     pub fn points(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = Point> + '_ {
-        let open = iter::once(self.open.chunk());
-        let mut chunks: Vec<&Chunk> = Vec::new();
-        for chunk in open.chain(self.done.chunks()) {
-            if chunk.first_at <= until {
-                chunks.push(chunk);
-            }
-            if chunk.first_at <= after && chunk.count > 0 {
-                break;
-            }
-        }
+        let chunks: Vec<&Chunk> = self.reaching(after, until).collect();
         let points = chunks.into_iter().rev().flat_map(Chunk::points);
         points.filter(move |point| point.sample.at > after && point.sample.at <= until)
+    }
+
+    /// A copy of the chunks that may have points with `after < at ≤ until`, to be read elsewhere.
+    #[must_use]
+    pub fn overlapping(&self, after: TimestampMs, until: TimestampMs) -> Self {
+        let chunks: Vec<Chunk> = self.reaching(after, until).cloned().collect();
+        Self { open: Open::default(), done: Chain::of(chunks.into_iter()) }
+    }
+
+    /// Chunks that may have points with `after < at ≤ until`, the newest first.
+    fn reaching(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = &Chunk> {
+        let all = iter::once(self.open.chunk()).filter(|open| open.count > 0).chain(self.done.chunks());
+        let mut is_done = false;
+        let reached = all.take_while(move |chunk| !std::mem::replace(&mut is_done, chunk.first_at <= after));
+        reached.filter(move |chunk| chunk.first_at <= until)
     }
 
     /// Bytes on the heap.
@@ -168,6 +174,9 @@ mod tests {
         assert_eq!(times(&window, -5, 5_000), (0..1_000).collect::<Vec<_>>());
         assert_eq!(times(&window, 998, i64::MAX), [999]);
         assert!(times(&window, 999, i64::MAX).is_empty());
+        let copy = window.overlapping(10, 13);
+        assert_eq!(times(&copy, 10, 13), [11, 12, 13]);
+        assert!(copy.heap_bytes() < window.heap_bytes() / 2, "only what is asked for is copied");
         let chunks = window.done.chunks().count();
         window.forget_before(500);
         let left = times(&window, i64::MIN, i64::MAX);

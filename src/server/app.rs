@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{arrivals::Arrivals, clock::Clock, progress::Progress, telemetry::Telemetry};
+use super::{arrivals::Arrivals, clock::Clock, progress::Progress, queries::Queries, telemetry::Telemetry};
 use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
@@ -91,7 +91,7 @@ struct Shared {
     telemetry: Telemetry,
     arrivals: Arrivals,
     writes: Arc<Semaphore>,
-    queries: Arc<Semaphore>,
+    queries: Queries,
     planning: Mutex<()>,
 }
 
@@ -99,15 +99,16 @@ impl App {
     /// What a daemon that listens on `address` shares. The engine is still missing, see [`App::open`].
     #[must_use]
     pub fn new(config: Config, address: SocketAddr, clock: Clock) -> Self {
+        let queries = Queries::new(&config.query);
         Self(Arc::new(Shared {
             address,
             started_at: clock.now(),
             engine: RwLock::new(None),
             phase: watch::Sender::new(Phase::Starting),
-            telemetry: Telemetry::new(),
+            telemetry: Telemetry::new(&queries),
             arrivals: Arrivals::default(),
             writes: Arc::new(Semaphore::new(config.ingest.max_concurrent_requests)),
-            queries: Arc::new(Semaphore::new(config.query.max_concurrent)),
+            queries,
             planning: Mutex::default(),
             clock,
             config,
@@ -258,8 +259,8 @@ impl App {
         &self.0.writes
     }
 
-    /// Turns for queries.
-    pub(super) fn queries(&self) -> &Arc<Semaphore> {
+    /// What all queries together may use.
+    pub(super) fn queries(&self) -> &Queries {
         &self.0.queries
     }
 }

@@ -21,6 +21,7 @@ mod models;
 mod posted;
 mod progress;
 mod prometheus;
+mod queries;
 mod router;
 mod telemetry;
 mod tenant;

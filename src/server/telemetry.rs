@@ -23,7 +23,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{app::App, engine_metrics, progress::Progress};
+use super::{
+    app::App,
+    engine_metrics,
+    progress::Progress,
+    queries::{Counted, Queries},
+};
 use crate::{
     engine::{ShardStats, WriteReport},
     fleet::{Kept, Queues},
@@ -71,7 +76,7 @@ pub struct Telemetry {
 impl Telemetry {
     /// Counters at zero.
     #[must_use]
-    pub(super) fn new() -> Self {
+    pub(super) fn new(queries: &Queries) -> Self {
         let mut all = Self {
             registry: Registry::with_prefix("vigie"),
             requests: Family::default(),
@@ -108,6 +113,7 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        queries.register(registry);
         all.backfill.register(registry);
         all
     }
@@ -164,27 +170,12 @@ pub(super) async fn observe(
 ) -> Response {
     let handler = route.as_ref().map_or("unknown", MatchedPath::as_str).to_owned();
     let telemetry = app.telemetry();
-    let _in_flight = InFlight::new(&telemetry.in_flight);
+    // Also when its client hangs up.
+    let _in_flight = Counted::in_gauge(&telemetry.in_flight);
     let start = Instant::now();
     let response = next.run(request).await;
     let code = response.status().as_u16();
     telemetry.requests.get_or_create(&Outcome { handler: handler.clone(), code }).inc();
     telemetry.durations.get_or_create(&Handler { handler }).observe(start.elapsed().as_secs_f64());
     response
-}
-
-/// Counts a request for as long as it lives, also when its client hangs up.
-struct InFlight<'a>(&'a Gauge);
-
-impl<'a> InFlight<'a> {
-    fn new(gauge: &'a Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }

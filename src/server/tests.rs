@@ -226,7 +226,7 @@ async fn a_query_without_time_is_told_so() {
     config.query.timeout = "1ms".parse().unwrap();
     config.query.max_concurrent = 1;
     let story = Story::with(config);
-    let turn = story.app.queries().clone().acquire_owned().await.unwrap();
+    let turn = story.app.queries().turns.clone().acquire_owned().await.unwrap();
     story.get("/api/v1/query?query=1").await.is_error(503, "timeout", "query timed out in query queue");
     drop(turn);
 }

@@ -27,6 +27,13 @@ impl Labels {
         Self(all.into())
     }
 
+    /// Builds a label set from pairs that are in order of name already, as a rule: then nothing is moved.
+    pub(crate) fn from_sorted(pairs: impl ExactSizeIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
+        let all: Arc<[(Arc<str>, Arc<str>)]> = pairs.collect();
+        let is_proper = all.iter().all(|(_, v)| !v.is_empty()) && all.is_sorted_by(|a, b| a.0 < b.0);
+        if is_proper { Self(all) } else { Self::from_pairs(all.iter().cloned()) }
+    }
+
     /// Value of the label `name`, `None` when absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -128,5 +135,8 @@ mod tests {
         assert_eq!(set.with("a", "").with("m", "x").without_metric().to_string(), r#"{m="x",z="1"}"#);
         assert_eq!(serde_json::to_string(&set).unwrap(), r#"{"__name__":"up","a":"3","z":"1"}"#);
         assert_eq!(Labels::default().to_string(), "{}");
+        let again: Vec<(Arc<str>, Arc<str>)> = set.0.iter().rev().cloned().collect();
+        assert_eq!(Labels::from_sorted(again.iter().rev().cloned()), set);
+        assert_eq!(Labels::from_sorted(again.into_iter()), set, "in no order as well");
     }
 }

@@ -80,6 +80,21 @@ impl Matcher {
         Regex::new(&format!("^(?s:{})$", from_re2(pattern)?))
     }
 
+    /// The values that pass, where the condition is no more than a list of them: `=`, or `=~` with a plain alternation
+    /// such as `a|b` or `(a|b\.c)`.
+    #[must_use]
+    pub fn literals(&self) -> Option<Vec<String>> {
+        match &self.condition {
+            Condition::Equal(value) => Some(vec![value.clone()]),
+            Condition::Matches(regex) => {
+                let pattern = regex.as_str().strip_prefix("^(?s:")?.strip_suffix(")$")?;
+                let inner = pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+                alternatives(inner.unwrap_or(pattern))
+            }
+            Condition::NotEqual(_) | Condition::NotMatches(_) => None,
+        }
+    }
+
     /// Whether a label with this value (empty when absent) passes.
     #[must_use]
     pub fn accepts(&self, value: &str) -> bool {
@@ -90,6 +105,26 @@ impl Matcher {
             Condition::NotMatches(regex) => !regex.is_match(value),
         }
     }
+}
+
+/// The texts of a pattern that is nothing but texts with `|` between.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
+    let mut texts = vec![String::new()];
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let literal = match c {
+            '|' => {
+                texts.push(String::new());
+                continue;
+            }
+            // An escaped letter or digit is a class or a reference.
+            '\\' => chars.next().filter(|c| c.is_ascii_punctuation())?,
+            '.' | '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
+            _ => c,
+        };
+        texts.last_mut()?.push(literal);
+    }
+    Some(texts)
 }
 
 /// Writes a pattern of RE2 so that the `regex` crate understands the same by it.
@@ -243,6 +278,24 @@ mod tests {
         for bad in ["a)(b", "(", "(?x)a", "[a", "*", r"\", r"\1", "x{1001}{1001}{1001}"] {
             assert!(Matcher::regex(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn plain_alternations_are_lists() {
+        let literals = |pattern: &str| {
+            let condition = Condition::Matches(Matcher::regex(pattern).unwrap());
+            let matcher = Matcher { name: "a".into(), condition };
+            let found = matcher.literals();
+            assert!(found.iter().flatten().all(|text| matcher.accepts(text)), "{pattern}");
+            found
+        };
+        assert_eq!(literals("a|b").unwrap(), ["a", "b"]);
+        assert_eq!(literals(r"(10\.0\.0\.1:9100|c\-d|)").unwrap(), ["10.0.0.1:9100", "c-d", ""]);
+        assert_eq!(literals("").unwrap(), [""]);
+        for other in ["a.b", "a*", "(?i)a", "[ab]", "(a|b)c", "(a)|(b)", r"\d", "a$", "x{2}", r"\n"] {
+            assert_eq!(literals(other), None, "{other}");
+        }
+        assert_eq!(Matcher::equal("a", "x.y").literals().unwrap(), ["x.y"]);
     }
 
     #[test]

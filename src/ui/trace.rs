@@ -1,7 +1,7 @@
 //! What is drawn of a finding: the samples of its series, the band and the score, along one axis of time.
 
 use crate::{
-    engine::AnswerNames,
+    engine::{self, AnswerNames},
     fleet::{Fleet, Unavailable},
     series::rate,
     signal::{Finding, FindingScope, Labels, METRIC_NAME, Matcher, Sample, TimestampMs},
@@ -108,7 +108,10 @@ impl Question<'_> {
     /// The samples of the series with these labels and no others.
     fn exactly(&self, labels: &Labels) -> Result<Vec<Sample>, Unavailable> {
         let matchers: Vec<_> = labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect();
-        let found = self.engine.select(&self.finding.tenant, &matchers, self.from, self.to)?;
+        let tenant = self.finding.tenant.clone();
+        let (after, until) = (self.from, self.to);
+        let found =
+            self.engine.select(&engine::Question { tenant, matchers, after, until, wants_labels_only: false })?;
         Ok(found.into_iter().find(|(found, _)| found == labels).map(|(_, samples)| samples).unwrap_or_default())
     }
 }

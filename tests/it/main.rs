@@ -12,6 +12,7 @@ mod determinism;
 mod loadgen;
 mod prometheus;
 mod promql;
+mod queries;
 mod restart;
 mod support;
 mod wire;

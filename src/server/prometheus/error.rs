@@ -77,6 +77,11 @@ impl ApiError {
         self.kind.status()
     }
 
+    /// The error with more to say about it.
+    pub(super) fn with(self, more: &str) -> Self {
+        Self { message: format!("{}: {more}", self.message), ..self }
+    }
+
     pub(in crate::server) fn bad_data(message: impl Into<String>) -> Self {
         Self::new(ErrorType::BadData, message)
     }
@@ -108,10 +113,10 @@ impl From<promql::Error> for ApiError {
         use promql::Error;
         let kind = match &cause {
             Error::Parse(_) | Error::BadParameter(_) | Error::Unsupported(_) => ErrorType::BadData,
-            Error::Execution(_) | Error::TooManySamples => ErrorType::Execution,
+            Error::Execution(_) | Error::TooManySamples | Error::TooManySeries => ErrorType::Execution,
             Error::Timeout => ErrorType::Timeout,
             Error::Canceled => ErrorType::Canceled,
-            Error::Source(_) => ErrorType::Unavailable,
+            Error::Source(_) | Error::NoMemory => ErrorType::Unavailable,
         };
         let message = match &cause {
             Error::Parse(_) => format!("invalid parameter \"query\": {cause}"),

@@ -1,6 +1,6 @@
 //! The Prometheus query API, version 1: what Grafana, promtool and alerting tools ask.
 //!
-//! A request is read by [`parameters`], answered by one call to the engine or the evaluator, and written by
+//! A request is read by [`parameters`], answered in its turn ([`allowance`]) by the engine or the evaluator, and written by
 //! [`encode`] in Prometheus' own form, down to how a number looks. Errors become the envelope in [`error`].
 
 use axum::{
@@ -9,12 +9,14 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
+mod allowance;
 mod encode;
 mod error;
 mod parameters;
 mod query;
 mod rules;
 mod series;
+mod source;
 mod status;
 
 pub(crate) use error::ApiError;

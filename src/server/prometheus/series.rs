@@ -1,12 +1,22 @@
 //! `labels`, `label/NAME/values`, `series` and `metadata`: what there is to ask about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::extract::{Path, State};
 use serde::Serialize;
 
-use super::{encode::Success, error::ApiError, parameters::Parameters};
+use super::{
+    allowance::{Asked, in_turn},
+    encode::Success,
+    error::ApiError,
+    parameters::Parameters,
+    source::TenantSource,
+};
 use crate::{
+    engine::AnswerNames,
     server::{app::App, tenant::Tenant},
     signal::{Labels, Matcher, TenantId},
 };
@@ -17,10 +27,16 @@ pub(super) async fn labels(
     parameters: Parameters,
 ) -> Result<Success, ApiError> {
     let limit = parameters.limit("limit")?;
-    let names = gather(&app, tenant, &parameters, |series, names| {
-        names.extend(series.iter().map(|(name, _)| name.to_owned()));
-    });
-    Success::list(names.await?, limit)
+    let selectors = parameters.selectors()?;
+    let names = if selectors.is_empty() {
+        terms(&app, tenant, None).await?
+    } else {
+        gather(&app, tenant, selectors, &parameters, |series, names| {
+            names.extend(series.iter().map(|(name, _)| name.to_owned()));
+        })
+        .await?
+    };
+    Success::list(names, limit)
 }
 
 pub(super) async fn label_values(
@@ -31,10 +47,16 @@ pub(super) async fn label_values(
 ) -> Result<Success, ApiError> {
     let name = unescape(&name).ok_or_else(|| ApiError::bad_data(format!("invalid label name: {name:?}")))?;
     let limit = parameters.limit("limit")?;
-    let values = gather(&app, tenant, &parameters, move |series, values| {
-        values.extend(series.get(&name).map(str::to_owned));
-    });
-    Success::list(values.await?, limit)
+    let selectors = parameters.selectors()?;
+    let values = if selectors.is_empty() {
+        terms(&app, tenant, Some(name)).await?
+    } else {
+        gather(&app, tenant, selectors, &parameters, move |series, values| {
+            values.extend(series.get(&name).map(str::to_owned));
+        })
+        .await?
+    };
+    Success::list(values, limit)
 }
 
 pub(super) async fn series(
@@ -47,7 +69,8 @@ pub(super) async fn series(
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = parameters.limit("limit")?;
-    Success::list(select(&app, tenant, selectors, &parameters).await?, limit)
+    let all = |series: &Labels, found: &mut BTreeSet<Labels>| found.extend([series.clone()]);
+    Success::list(gather(&app, tenant, selectors, &parameters, all).await?, limit)
 }
 
 /// One declaration of a metric family.
@@ -79,28 +102,53 @@ pub(super) async fn metadata(
 }
 
 /// What `take` finds in each series that the request selects, sorted and each once.
-async fn gather(
-    app: &App,
-    tenant: TenantId,
-    parameters: &Parameters,
-    take: impl Fn(&Labels, &mut BTreeSet<String>),
-) -> Result<Vec<String>, ApiError> {
-    let found = select(app, tenant, parameters.selectors()?, parameters).await?;
-    let mut set = BTreeSet::new();
-    for series in &found {
-        take(series, &mut set);
-    }
-    Ok(set.into_iter().collect())
-}
-
-async fn select(
+async fn gather<T: Ord + Send + 'static>(
     app: &App,
     tenant: TenantId,
     selectors: Vec<Vec<Matcher>>,
     parameters: &Parameters,
-) -> Result<Vec<Labels>, ApiError> {
+    take: impl Fn(&Labels, &mut BTreeSet<T>) + Send + 'static,
+) -> Result<Vec<T>, ApiError> {
     let span = parameters.span()?;
-    Ok(app.ask(move |engine| engine.label_sets(&tenant, &selectors, span.from, span.to)).await?)
+    let text = parameters.all("match[]").collect::<Vec<_>>().join(" or ");
+    let engine = app.engine()?;
+    in_turn(app, asked(app, tenant, text), move |allowance| {
+        let source = TenantSource { engine, allowance: allowance.clone() };
+        let mut found = BTreeSet::new();
+        for matchers in &selectors {
+            source.read(matchers, (span.from, span.to), true, &mut |excerpts| {
+                for excerpt in excerpts.iter().filter(|excerpt| excerpt.has_samples()) {
+                    take(&excerpt.labels(), &mut found);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(found.into_iter().collect())
+    })
+    .await
+}
+
+/// The names of all labels, or all values of one. They come from the index, as in Prometheus: those of every series that
+/// is known, whatever its time; and those of vigie's answers, which may have to come still.
+async fn terms(app: &App, tenant: TenantId, label: Option<String>) -> Result<Vec<String>, ApiError> {
+    let (engine, names) = (app.engine()?, app.answer_names());
+    let text = label.as_deref().map_or_else(|| "label names".to_owned(), |label| format!("values of {label}"));
+    in_turn(app, asked(app, tenant.clone(), text), move |allowance| {
+        let known = |label: Option<&str>| engine.terms(&tenant, label, || allowance.check());
+        let mut terms = known(label.as_deref())?;
+        if let Some(source) = label.as_deref().and_then(AnswerNames::source_of) {
+            terms.extend(known(Some(source))?);
+        }
+        if !terms.is_empty() {
+            terms.extend(names.terms(label.as_deref()).into_iter().map(Arc::from));
+        }
+        Ok(terms.iter().map(ToString::to_string).collect())
+    })
+    .await
+}
+
+fn asked(app: &App, tenant: TenantId, text: String) -> Asked {
+    Asked { tenant, text, timeout: app.config().query.timeout.get() }
 }
 
 /// A label name as it stands in a path: names that are not plain identifiers arrive as `U__` followed by the name in

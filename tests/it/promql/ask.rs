@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value as Json;
-use vigie::promql::{self, Answer, Error, Limits, Series, Source, SourceError, Value, format_value};
+use vigie::promql::{self, Answer, Error, Limits, Series, Source, Take, Value, format_value};
 use vigie::signal::{Labels, Matcher, Sample, TimestampMs};
 
 /// Largest relative difference of values that count as equal.
@@ -233,7 +233,13 @@ impl Evaluator {
 }
 
 impl Source for Evaluator {
-    fn select(&self, matchers: &[Matcher], from: TimestampMs, to: TimestampMs) -> Result<Vec<Series>, SourceError> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        from: TimestampMs,
+        to: TimestampMs,
+        take: &mut Take<'_>,
+    ) -> Result<(), Error> {
         let is_selected = |series: &&Series| {
             matchers.iter().all(|matcher| matcher.accepts(series.labels.get(&matcher.name).unwrap_or_default()))
         };
@@ -242,7 +248,7 @@ impl Source for Evaluator {
                 series.samples.iter().copied().filter(|sample| sample.at > from && sample.at <= to).collect();
             Series { labels: series.labels.clone(), samples }
         };
-        Ok(self.series.iter().filter(is_selected).map(cut).filter(|series| !series.samples.is_empty()).collect())
+        take(self.series.iter().filter(is_selected).map(cut).filter(|series| !series.samples.is_empty()).collect())
     }
 }
 
@@ -264,10 +270,10 @@ impl Ask for Evaluator {
 fn kind(error: &Error) -> &'static str {
     match error {
         Error::Parse(_) | Error::BadParameter(_) | Error::Unsupported(_) => "bad_data",
-        Error::Execution(_) | Error::TooManySamples => "execution",
+        Error::Execution(_) | Error::TooManySamples | Error::TooManySeries => "execution",
         Error::Timeout => "timeout",
         Error::Canceled => "canceled",
-        Error::Source(_) => "internal",
+        Error::Source(_) | Error::NoMemory => "internal",
     }
 }
 
