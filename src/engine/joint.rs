@@ -283,6 +283,7 @@ impl Tenant {
         if workload.alive == 0 {
             self.by_workload.remove(&workload.key);
             self.workloads[place as usize] = None;
+            self.free_workloads.push(place);
             self.findings.resolve(Subject::Workload(place), at, findings_kept);
         }
     }

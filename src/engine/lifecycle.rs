@@ -9,7 +9,7 @@ use super::{
 use crate::{
     anomaly::{Detector, WARM},
     ingest::remote_write::NativeHistogram,
-    series::resolve,
+    series::{SymbolSet, resolve},
     signal::{Identity, Labels, METRIC_NAME, MetricKind, Sample, TimestampMs, stale_nan},
 };
 
@@ -79,10 +79,10 @@ impl Tenant {
             let Some(sample) = sample else { continue };
             let derived = labels.with(METRIC_NAME, &format!("{}{suffix}", labels.metric()));
             let identity = Identity::of(&derived);
-            let slot = match self.by_key.get(&identity.series) {
-                Some(slot) => *slot,
-                None if self.series_count() >= context.options.series_per_tenant => return Err(Refusal::SeriesLimit),
-                None => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
+            let slot = match (self.by_key.get(&identity.series), context.bounds.refusal(self.series_count())) {
+                (Some(slot), _) => *slot,
+                (None, Some(refusal)) => return Err(refusal),
+                (None, None) => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
             };
             self.observe(slot, sample, None, context)?;
         }
@@ -98,12 +98,13 @@ impl Tenant {
         (self.judged, self.settled) = (0, 0);
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
+        let mut gone = Vec::new();
         for slot in 0..self.series.len() as u32 {
             let Some(series) = self.series[slot as usize].as_deref_mut() else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
             series.state.window.forget_before(oldest);
             if last_at < oldest {
-                self.remove(slot, options.findings_kept);
+                gone.extend(self.remove(slot, options.findings_kept));
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
             } else if !series.state.closed && series.state.speaks {
@@ -114,6 +115,7 @@ impl Tenant {
                 }
             }
         }
+        self.index.remove(&gone);
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
         for workload in self.workloads.iter_mut().flatten() {
@@ -121,9 +123,9 @@ impl Tenant {
         }
     }
 
-    fn remove(&mut self, slot: u32, findings_kept: usize) {
-        let Some(series) = self.series[slot as usize].take() else { return };
-        self.index.remove(slot, &series.labels);
+    /// Takes a series out of everything but the index, which forgets many at once.
+    fn remove(&mut self, slot: u32, findings_kept: usize) -> Option<(u32, SymbolSet)> {
+        let series = self.series[slot as usize].take()?;
         self.by_key.remove(&series.key);
         let at = series.state.last.map_or(self.newest, |last| last.at);
         if !series.state.closed {
@@ -136,5 +138,6 @@ impl Tenant {
         }
         self.leave_workload(slot, series.workload, at, findings_kept);
         self.free.push(slot);
+        Some((slot, series.labels))
     }
 }

@@ -5,6 +5,7 @@
 //! for the daemon. Both split requests and take turns by the same [`Router`], so that the same input gives the
 //! same output.
 
+mod admission;
 mod answers;
 mod chance;
 mod climate;
@@ -33,6 +34,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use admission::Census;
 pub use families::{Trainer, Turn, Turned};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
@@ -93,6 +95,7 @@ impl Engine {
 
     /// Takes a command; gives the finding it was about, as it is now.
     pub fn tell(&mut self, tenant: &TenantId, command: &Command) -> Option<Finding> {
+        self.router.hear(command);
         let told: Vec<Told> = self.shards.iter_mut().map(|shard| shard.tell(tenant, command)).collect();
         for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
             self.shards.iter_mut().for_each(|shard| shard.heed(tenant, heed));

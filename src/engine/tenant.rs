@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::{
     Options, Refusal, Scored,
+    admission::Bounds,
     climate::{Outlook, Tidings},
     families::{Models, Reservoir},
     findings::{Findings, Subject},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
-    signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs, is_stale},
+    signal::{GroupKey, Identity, METRIC_NAME, MetricKind, Sample, TenantId, TimestampMs, is_stale},
 };
 
 /// A gap is longer than this many intervals.
@@ -48,6 +49,7 @@ pub(super) struct Tenant {
     pub(super) series: Vec<Option<Box<Series>>>,
     pub(super) free: Vec<u32>,
     pub(super) workloads: Vec<Option<Box<Workload>>>,
+    pub(super) free_workloads: Vec<u32>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
     pub(super) reservoirs: HashMap<Symbol, Reservoir>,
     pub(super) forests: HashMap<Symbol, std::sync::Arc<Model>>,
@@ -71,6 +73,7 @@ pub(super) struct Tenant {
 /// What a sample is judged under.
 pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
+    pub(super) bounds: Bounds,
     pub(super) paces: &'a mut Paces,
     /// The receiver's clock.
     pub(super) received: TimestampMs,
@@ -94,6 +97,7 @@ impl Tenant {
             series: Vec::new(),
             free: Vec::new(),
             workloads: Vec::new(),
+            free_workloads: Vec::new(),
             by_workload: HashMap::new(),
             reservoirs: HashMap::new(),
             forests: HashMap::new(),
@@ -149,8 +153,7 @@ impl Tenant {
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
-        let labels = Labels::from_pairs(labels.iter().copied());
-        self.outlook.tidings.came.extend(group.map(|group| (group, labels)));
+        self.outlook.tidings.came.extend(group.map(|group| (group, resolve(&self.interner, &symbols))));
         self.adopt(identity, symbols, state, options)
     }
 
@@ -182,15 +185,15 @@ impl Tenant {
 
     fn workload_of(&mut self, identity: Identity, labels: &SymbolSet) -> u32 {
         let place = *self.by_workload.entry(identity.workload).or_insert_with(|| {
-            let place = self.workloads.iter().position(Option::is_none).unwrap_or_else(|| {
+            let place = self.free_workloads.pop().unwrap_or_else(|| {
                 self.workloads.push(None);
-                self.workloads.len() - 1
+                (self.workloads.len() - 1) as u32
             });
             let labels = Identity::workload_labels(&resolve(&self.interner, labels));
             let state = WorkloadState::new(labels);
             let workload = Workload { key: identity.workload, members: Vec::new(), alive: 0, state };
-            self.workloads[place] = Some(Box::new(workload));
-            place as u32
+            self.workloads[place as usize] = Some(Box::new(workload));
+            place
         });
         if let Some(workload) = &mut self.workloads[place as usize] {
             workload.alive += 1;
