@@ -346,4 +346,5 @@ mod pages {
     }
 }
 
+mod limits;
 mod told;

@@ -54,12 +54,14 @@ impl Memory {
 /// Watches for ever.
 pub(super) async fn watch(app: &App) -> Infallible {
     let memory = app.memory();
+    let mut watched = Watched::default();
     if memory.limit == 0 || limit::resident().is_none() {
         tracing::info!("memory is not watched: there is no limit, or the system does not tell what is used");
+        // Lifts a ceiling that was restored from when it was.
+        watched.look(app, 0).await;
         return std::future::pending().await;
     }
     tracing::info!(limit = %memory.shown(), source = memory.source, "memory is watched");
-    let mut watched = Watched::default();
     loop {
         if let Some(resident) = limit::resident() {
             memory.resident.store(resident, Ordering::Relaxed);
