@@ -88,6 +88,11 @@ impl Shard {
             let Some(entry) = request.series().get(place) else { continue };
             write_series(tenant, request, entry, &mut context, &mut report);
         }
+        if report.refused.keys().any(|why| why.is_limit()) {
+            // Time passes also for a tenant of which only new series come: those that have ended must leave to make room.
+            let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
+            tenant.newest = tenant.newest.max(newest);
+        }
         tenant.lags = !context.is_present(tenant.newest);
         tenant.sweep(&context);
         self.paces = paces;

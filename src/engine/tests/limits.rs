@@ -32,15 +32,21 @@ fn slots_of_series_that_left_are_taken_again() {
     let mut engine = Engine::new(Options { series_per_tenant: 10, ..Options::default() });
     write(&mut engine, "shop", 0, 0..10);
     let later = 3 * 240;
-    // The first request brings the time, at which those without samples leave the window.
-    assert_eq!(write(&mut engine, "shop", later, 10..12).rejected(), 2);
-    assert_eq!(write(&mut engine, "shop", later + 5, 0..1).rejected(), 1);
-    write(&mut engine, "shop", later + 5, 3..4);
-    assert_eq!(write(&mut engine, "shop", later + 10, 10..20).rejected(), 0);
-    let shop = TenantId::parse("shop").unwrap();
-    let found = engine.select(&shop, &[Matcher::equal("job", "shop")], at(later), at(later + 10));
-    assert_eq!(found.len(), 10);
-    assert!(found.iter().all(|(labels, _)| labels.get("instance") >= Some("host-10")));
+    assert_eq!(write(&mut engine, "shop", later - 480, 0..3).rejected(), 0);
+    // All of it is new. It brings the time, at which those without samples leave the window.
+    assert_eq!(write(&mut engine, "shop", later - 239, 10..22).rejected(), 12);
+    assert_eq!(write(&mut engine, "shop", later - 238, 10..22).rejected(), 5);
+    let found = |engine: &Engine, matcher: Matcher| {
+        let found = engine.select(&TenantId::parse("shop").unwrap(), &[matcher], START - 1, at(later));
+        found.into_iter().map(|(labels, _)| labels.get("instance").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let job = || Matcher::equal("job", "shop");
+    let mut left = found(&engine, job());
+    left.sort();
+    let expected = ["0", "1", "10", "11", "12", "13", "14", "15", "16", "2"].map(|n| format!("host-{n}"));
+    assert_eq!(left, expected);
+    assert_eq!(found(&engine, Matcher::equal("instance", "host-16")), ["host-16"]);
+    assert_eq!(found(&engine, Matcher::equal("instance", "host-5")), [""; 0]);
 }
 
 #[test]
