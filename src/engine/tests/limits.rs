@@ -18,7 +18,7 @@ fn a_tenant_at_its_limit_keeps_what_it_has_and_others_do_not_notice() {
     let report = write(&mut engine, "flood", 0, 0..1_000);
     assert_eq!((report.samples, &report.refused), (10, &[(Refusal::SeriesLimit, 990)].into()));
     assert_eq!(report.reasons.len(), 5, "examples, not all of them: {:?}", report.reasons);
-    assert!(report.reasons[0].contains("up{instance=\"host-10\", job=\"shop\"}"), "{:?}", report.reasons);
+    assert!(report.reasons[0].contains("up{instance=\"host-10\",job=\"shop\"}"), "{:?}", report.reasons);
     assert_eq!(write(&mut engine, "quiet", 0, 0..10).rejected(), 0);
     // Sent again, and with the next sample.
     for i in [0, 1] {

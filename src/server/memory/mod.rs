@@ -20,8 +20,10 @@ use crate::{
     signal::{Command, TenantId},
 };
 
-/// Time between two looks.
-const EVERY: Duration = Duration::from_secs(1);
+/// Time between two looks: a flood of new series takes more than 100 MB a second.
+const EVERY: Duration = Duration::from_millis(100);
+/// Looks between two counts of the series while memory is short.
+const LOOKS: u32 = 10;
 
 /// The limit, and what was seen last.
 #[derive(Debug, Default)]
@@ -75,8 +77,10 @@ pub(super) async fn watch(app: &App) -> Infallible {
 #[derive(Debug, Default)]
 struct Watched {
     pressure: Pressure,
-    /// The ceiling in force; unknown at the start, where one may be restored.
-    ceiling: Option<Option<u64>>,
+    /// Whether the engine has the ceiling that goes with it; not so at the start, where another one may be restored.
+    is_told: bool,
+    /// Looks since the series were counted.
+    looks: u32,
 }
 
 impl Watched {
@@ -85,23 +89,25 @@ impl Watched {
         let before = self.pressure;
         self.pressure = before.next(resident, limit);
         if self.pressure != before {
+            self.is_told = false;
             self.log(resident, limit);
         }
-        if self.pressure == Pressure::None && self.ceiling == Some(None) {
+        self.looks += 1;
+        if self.is_told && (self.pressure == Pressure::None || self.looks < LOOKS) {
             return;
         }
+        self.looks = 0;
         // While the engine cannot be asked it takes no series either.
         let Ok(census) = app.ask(|engine| engine.census()).await else { return };
         let ceiling = self.pressure.ceiling(resident, limit, census.series.into_values().collect());
-        self.ceiling = Some(census.ceiling);
-        if !differs(census.ceiling, ceiling) {
-            return;
+        if differs(census.ceiling, ceiling) {
+            let told = app.ask(move |engine| engine.tell(&TenantId::default(), &Command::Ceiling(ceiling))).await;
+            if let Err(error) = told {
+                tracing::warn!(%error, "the engine could not be told how many series there is room for");
+                return;
+            }
         }
-        let told = app.ask(move |engine| engine.tell(&TenantId::default(), &Command::Ceiling(ceiling))).await;
-        match told {
-            Ok(_) => self.ceiling = Some(ceiling),
-            Err(error) => tracing::warn!(%error, "the engine could not be told how many series there is room for"),
-        }
+        self.is_told = true;
     }
 
     fn log(&self, resident: u64, limit: u64) {
