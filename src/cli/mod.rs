@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-        for line in ["vigie serve --listen [::1]:0", "vigie config check a.yaml", "vigie config reference"] {
+        for line in
+            ["vigie serve --listen [::1]:0 --memory-limit 2GiB", "vigie config check a.yaml", "vigie config reference"]
+        {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }
         assert_eq!(Cli::try_parse_from(["vigie", "serve", "--listen", "9797"]).unwrap_err().exit_code(), 2);

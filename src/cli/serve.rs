@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::logging;
 use crate::{
-    config::{self, Overrides},
+    config::{self, ByteSize, Overrides},
     server::{Daemon, signal},
 };
 
@@ -21,10 +21,14 @@ pub(super) struct Args {
     /// Directory for state that outlives a restart [default: ./vigie-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Memory to keep within, e.g. 2GiB: when it gets short, new series are refused, of the largest tenants first. 0B watches
+    /// nothing [default: the control group's limit, or without one half of the machine's memory]
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<ByteSize>,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let overrides = Overrides { listen: args.listen, data_dir: args.data_dir };
+    let overrides = Overrides { listen: args.listen, data_dir: args.data_dir, memory_limit: args.memory_limit };
     let config = config::load(args.config.as_deref(), &overrides)?;
     logging::init(&config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()

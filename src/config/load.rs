@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, policy, reference};
+use super::{ByteSize, Config, policy, reference};
 use crate::signal::TenantId;
 
 /// Settings given on the command line, which win over the file.
@@ -21,6 +21,8 @@ pub struct Overrides {
     pub listen: Option<SocketAddr>,
     /// `data_dir`
     pub data_dir: Option<PathBuf>,
+    /// `memory_limit`
+    pub memory_limit: Option<ByteSize>,
 }
 
 /// Why there is no configuration.
@@ -96,6 +98,7 @@ pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Config, Config
     if let Some(data_dir) = &overrides.data_dir {
         config.data_dir.clone_from(data_dir);
     }
+    config.memory_limit = overrides.memory_limit.or(config.memory_limit);
     Ok(config)
 }
 
@@ -274,7 +277,7 @@ fn check(config: &Config) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ByteSize, LogFormat, Period, ScoreNames};
+    use crate::config::{LogFormat, Period, ScoreNames};
 
     fn environment(name: &str) -> Option<String> {
         match name {
@@ -356,7 +359,11 @@ mod tests {
 
     #[test]
     fn the_command_line_wins() {
-        let overrides = Overrides { listen: Some(([0, 0, 0, 0], 80).into()), data_dir: Some("here".into()) };
+        let overrides = Overrides {
+            listen: Some(([0, 0, 0, 0], 80).into()),
+            data_dir: Some("here".into()),
+            memory_limit: Some(ByteSize::mib(64)),
+        };
         let config = load(None, &overrides).unwrap();
         assert_eq!((config.server.listen.port(), config.data_dir), (80, PathBuf::from("here")));
     }

@@ -15,6 +15,11 @@ section! {
         seed: u64 = 1,
         /// Threads that own and score series; 0 takes one for each core. Findings do not depend on it.
         shards: usize = 0,
+        /// Memory that vigie is to keep within, as a resident set. From 85 % of it on, tenants may add series up to a fair share
+        /// only, so that the largest is stopped first; from 95 % on no series are added. Refused ones are answered 429, those
+        /// there are go on. Not set, it is the smallest limit of the process' control groups, or without any half of the
+        /// machine's memory. `0B` is none. On systems other than Linux nothing is watched. `--memory-limit` wins over it.
+        memory_limit: Option<ByteSize> = None,
         /// Planned work, for every tenant, e.g. `{match: '{job="db"}', from: 2026-11-21T02:00:00Z, until:
         /// 2026-11-21T04:00:00Z, every: 7d, comment: backup}`: inside, nothing is raised about the series that `match` selects
         /// and nothing is learnt from them. Times are RFC 3339. `every`, the time between the beginnings of repetitions, counts
@@ -63,7 +68,8 @@ section! {
         max_body: ByteSize = ByteSize::mib(32),
         /// Largest remote write request as it arrives, compressed.
         max_compressed_body: ByteSize = ByteSize::mib(16),
-        /// Requests handled at once. More are answered 503 with `Retry-After`, which makes every sender wait and repeat.
+        /// Requests handled at once, of all tenants; a tenant that is alone may have three quarters of them, several have less
+        /// each. More are answered 503 with `Retry-After`, which makes every sender wait and repeat.
         /// Their bodies are the largest part of the memory that senders can take.
         max_concurrent_requests: usize = 64,
         /// Time in which a request must have arrived whole.
@@ -81,7 +87,8 @@ section! {
         window: Period = Period::from_secs(2 * 3600),
         /// Time without samples after which a series counts as vanished and is no longer judged.
         vanish_after: Period = Period::from_secs(300),
-        /// Most series of one tenant. Samples of further ones are refused and counted; those there are go on.
+        /// Most series of one tenant; each shard takes its share. Samples of further ones are refused, answered 429 and counted;
+        /// those there are go on. A series counts until its last sample has left the window.
         max_per_tenant: usize = 1_000_000,
     }
 }

@@ -33,7 +33,7 @@ names its line and the key that was probably meant; `vigie config check FILE` sa
 - Durations are written `500ms`, `30s`, `5m`, `2h30m`, `1d`; sizes `512KiB`, `16MiB`, `1GiB`.
 - `${NAME}` anywhere outside a comment line is replaced by the environment variable, `${NAME:-default}` by the default
   when it is not set; `$$` is a dollar sign. A variable that is not set and has no default is an error.
-- The flags `--listen` and `--data-dir` win over the file.
+- The flags `--listen`, `--data-dir` and `--memory-limit` win over the file.
 
 This page is what `vigie config reference` prints.
 ";

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     anomaly::{Detector, WARM},
     ingest::remote_write::NativeHistogram,
-    series::resolve,
+    series::{SymbolSet, resolve},
     signal::{Identity, Labels, METRIC_NAME, MetricKind, Sample, TimestampMs, stale_nan},
 };
 
@@ -108,10 +108,10 @@ impl Tenant {
             let Some(sample) = sample else { continue };
             let derived = labels.with(METRIC_NAME, &format!("{}{suffix}", labels.metric()));
             let identity = Identity::of(&derived);
-            let slot = match self.slot_of(identity.series) {
-                Some(slot) => slot,
-                None if self.series_count() >= context.options.series_per_tenant => return Err(Refusal::SeriesLimit),
-                None => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
+            let slot = match (self.slot_of(identity.series), context.bounds.refusal(self.series_count())) {
+                (Some(slot), _) => slot,
+                (None, Some(refusal)) => return Err(refusal),
+                (None, None) => self.register(identity, &derived.iter().collect::<Vec<_>>(), *kind, context.options),
             };
             self.observe(slot, sample, None, context)?;
         }
@@ -131,13 +131,14 @@ impl Tenant {
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
         let slots = self.series.numbers().end;
         let end = self.sweep.next.saturating_add(SWEEP_SERIES).min(slots);
+        let mut gone = Vec::new();
         for slot in std::mem::replace(&mut self.sweep.next, end)..end {
             let Some(series) = self.series.get_mut(slot) else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
             series.state.window.forget_before(oldest);
             self.sweep.sizes.add(series);
             if last_at < oldest {
-                self.remove(slot, options.findings_kept);
+                gone.extend(self.remove(slot, options.findings_kept));
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
             } else if !series.state.closed && series.state.speaks {
@@ -148,6 +149,7 @@ impl Tenant {
                 }
             }
         }
+        self.index.remove(&gone);
         if end == slots {
             self.end_sweep(oldest);
         }
@@ -166,9 +168,9 @@ impl Tenant {
         (self.judged, self.settled, self.sizes) = (judged, settled, sizes);
     }
 
-    fn remove(&mut self, slot: u32, findings_kept: usize) {
-        let Some(series) = self.series.remove(slot) else { return };
-        self.index.remove(slot, &series.labels);
+    /// Takes a series out of everything but the index, which forgets many at once.
+    fn remove(&mut self, slot: u32, findings_kept: usize) -> Option<(u32, SymbolSet)> {
+        let series = self.series.remove(slot)?;
         self.keys.remove(series.key, slot);
         let at = series.state.last.map_or(self.newest, |last| last.at);
         if !series.state.closed {
@@ -180,5 +182,6 @@ impl Tenant {
             self.findings.resolve(Subject::Own(slot, kind), at, findings_kept);
         }
         self.leave_workload(slot, series.workload, at, findings_kept);
+        Some((slot, series.labels))
     }
 }

@@ -5,6 +5,7 @@
 //! for the daemon. Both split requests and take turns by the same [`Router`], so that the same input gives the
 //! same output.
 
+mod admission;
 mod answers;
 mod chance;
 mod climate;
@@ -36,6 +37,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use admission::Census;
 pub use answers::Excerpt;
 pub use families::{Trainer, Turn, Turned};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
@@ -98,6 +100,7 @@ impl Engine {
 
     /// Takes a command; gives the finding it was about, as it is now.
     pub fn tell(&mut self, tenant: &TenantId, command: &Command) -> Option<Finding> {
+        self.router.hear(command);
         let told: Vec<Told> = self.shards.iter_mut().map(|shard| shard.tell(tenant, command)).collect();
         for heed in told.iter().filter_map(|told| told.lesson.as_ref()) {
             self.shards.iter_mut().for_each(|shard| shard.heed(tenant, heed));

@@ -142,8 +142,13 @@ pub struct Heed {
 impl Shard {
     /// Takes a command. Every shard must be told; a lesson that one of them gives is for all to [`heed`](Self::heed).
     pub fn tell(&mut self, id: &TenantId, command: &Command) -> Told {
+        if let Command::Ceiling(ceiling) = command {
+            self.ceiling = *ceiling;
+            return Told::default();
+        }
         let tenant = self.tenant_mut(id);
         match command {
+            Command::Ceiling(_) => {}
             Command::Judge { id, feedback } => return tenant.take_feedback(id, *feedback),
             Command::Plan(work) => tenant.plan(work.clone()),
             Command::Cancel(id) => tenant.plans.0.retain(|plan| plan.work.id != *id),

@@ -18,11 +18,19 @@ pub enum Refusal {
     Future,
     /// The tenant has as many series as it may have.
     SeriesLimit,
+    /// Memory is short, and the tenant has its share of the series that there is room for.
+    MemoryLimit,
     /// The series itself is malformed; the decoder says how.
     Malformed,
 }
 
 impl Refusal {
+    /// Whether nothing is wrong with the sample: there is no room for its series.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        matches!(self, Self::SeriesLimit | Self::MemoryLimit)
+    }
+
     /// A short name, as used for a metric's label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Refusal {
             Self::Duplicate => "duplicate",
             Self::Future => "future",
             Self::SeriesLimit => "series_limit",
+            Self::MemoryLimit => "memory_limit",
             Self::Malformed => "malformed",
         }
     }
@@ -41,6 +50,7 @@ impl Refusal {
             Self::Duplicate => "duplicate sample for timestamp with another value",
             Self::Future => "timestamp too far in the future",
             Self::SeriesLimit => "series limit of the tenant reached",
+            Self::MemoryLimit => "memory is short and the tenant has its share of series",
             Self::Malformed => "malformed series",
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Refusal, WriteReport};
 use crate::{
     ingest::remote_write::WriteRequest,
-    signal::{TenantId, TimestampMs},
+    signal::{Command, TenantId, TimestampMs},
 };
 
 /// Event time between turns, in ms: how often shards hear of each other and forests may be renewed.
@@ -20,17 +20,30 @@ const TURNS_MAX: i64 = 3;
 pub struct Router {
     shards: usize,
     turns: BTreeMap<TenantId, i64>,
+    /// See [`Command::Ceiling`]; kept here for all shards.
+    ceiling: Option<u64>,
 }
 
 impl Router {
     /// A router for so many shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: shards.max(1), turns: BTreeMap::new() }
+        Self { shards: shards.max(1), turns: BTreeMap::new(), ceiling: None }
     }
 
     pub(super) fn with_shards(self, shards: usize) -> Self {
         Self { shards: shards.max(1), ..self }
+    }
+
+    /// Takes note of a command that outlives the shards.
+    pub fn hear(&mut self, command: &Command) {
+        if let Command::Ceiling(ceiling) = command {
+            self.ceiling = *ceiling;
+        }
+    }
+
+    pub(super) fn ceiling(&self) -> Option<u64> {
+        self.ceiling
     }
 
     /// Turns that every shard must take before this request: one or more when it is the first of a new period of its

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::{
-    FamilyMetadata, Options, Refusal, Scored, WriteReport,
+    Census, FamilyMetadata, Options, Scored, WriteReport,
+    admission::Bounds,
     families::{FamilyName, Models, Turn, Turned},
     pace::Paces,
     tenant::{Context, Tenant},
@@ -24,6 +25,8 @@ pub struct Shard {
     paces: Paces,
     /// Whether findings about groups, which belong to no shard, are kept here.
     is_first: bool,
+    /// See [`crate::signal::Command::Ceiling`].
+    pub(super) ceiling: Option<u64>,
 }
 
 /// Sizes and counts of a shard.
@@ -52,7 +55,8 @@ impl Shard {
     #[must_use]
     pub fn new(number: usize, options: Options) -> Self {
         let is_first = number == 0;
-        Self { options, tenants: HashMap::new(), models: Models::default(), paces: Paces::default(), is_first }
+        let (models, paces) = (Models::default(), Paces::default());
+        Self { options, tenants: HashMap::new(), models, paces, is_first, ceiling: None }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
@@ -77,11 +81,17 @@ impl Shard {
         let mut report = WriteReport::default();
         let mut paces = std::mem::take(&mut self.paces);
         let options = self.options.clone();
+        let bounds = Bounds::new(&options, self.ceiling);
         let tenant = self.tenant_mut(id);
-        let mut context = Context { options: &options, paces: &mut paces, received, sink };
+        let mut context = Context { options: &options, bounds, paces: &mut paces, received, sink };
         for place in places {
             let Some(entry) = request.series().get(place) else { continue };
             write_series(tenant, request, entry, &mut context, &mut report);
+        }
+        if report.refused.keys().any(|why| why.is_limit()) {
+            // Time passes also for a tenant of which only new series come: those that have ended must leave to make room.
+            let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
+            tenant.newest = tenant.newest.max(newest);
         }
         tenant.lags = !context.is_present(tenant.newest);
         tenant.sweep(&context);
@@ -153,6 +163,13 @@ impl Shard {
         self.tenants.get(id).map(|tenant| tenant.metadata.clone()).unwrap_or_default()
     }
 
+    /// Series by tenant, and their ceiling.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let series = self.tenants.iter().map(|(id, tenant)| (id.clone(), tenant.series_count() as u64)).collect();
+        Census { series, ceiling: self.ceiling }
+    }
+
     /// Sizes and counts; those of series are as of the last sweep, so that asking costs as much with many as with few.
     #[must_use]
     pub fn stats(&self) -> ShardStats {
@@ -200,13 +217,13 @@ fn write_series(
     let slot = match tenant.slot_of(entry.identity.series) {
         Some(slot) => slot,
         None => {
-            let labels = view.labels();
-            // The limit is the tenant's; a shard enforces its share, rounded up.
-            if tenant.series_count() >= context.options.series_per_tenant.div_ceil(context.options.shards) {
+            // A tenant at its limit may send many of them: nothing is built for what is refused.
+            if let Some(refusal) = context.bounds.refusal(tenant.series_count()) {
                 let count = u64::from(entry.samples) + u64::from(entry.histograms);
-                report.refuse(Refusal::SeriesLimit, count, || named(&labels));
+                report.refuse(refusal, count, || named(&view.labels()));
                 return;
             }
+            let labels = view.labels();
             let kind = view.kind();
             let kind = if entry.histograms > 0 { MetricKind::Histogram } else { kind };
             tenant.register(entry.identity, &labels, kind, context.options)

@@ -221,6 +221,7 @@ impl Snapshot {
             shard.set_models(models.clone());
         }
         let router = self.router.unwrap_or_else(|| Router::new(count)).with_shards(count);
+        shards.iter_mut().for_each(|shard| shard.ceiling = router.ceiling());
         (shards, trainer, router)
     }
 }

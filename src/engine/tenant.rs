@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::{
     Options, Refusal, Scored,
+    admission::Bounds,
     climate::{Outlook, Tidings},
     families::{Models, Reservoir},
     findings::{Findings, Subject},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
-    signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
+    signal::{GroupKey, Identity, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
 
 /// A gap is longer than this many intervals.
@@ -77,6 +78,7 @@ pub(super) struct Tenant {
 /// What a sample is judged under.
 pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
+    pub(super) bounds: Bounds,
     pub(super) paces: &'a mut Paces,
     /// The receiver's clock.
     pub(super) received: TimestampMs,
@@ -161,8 +163,7 @@ impl Tenant {
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
-        let labels = Labels::from_pairs(labels.iter().copied());
-        self.outlook.tidings.came.extend(group.map(|group| (group, labels)));
+        self.outlook.tidings.came.extend(group.map(|group| (group, resolve(&self.interner, &symbols))));
         self.adopt(identity, symbols, state, options)
     }
 

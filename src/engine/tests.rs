@@ -39,6 +39,7 @@ fn at(i: i64) -> TimestampMs {
     START + i * STEP
 }
 
+mod limits;
 mod people;
 
 struct Run {

@@ -1,13 +1,15 @@
 //! The engine on threads: one for the router, one for each shard, one for training.
 //!
-//! Requests go through one bounded queue to the router, which takes those that wait, hands them to the journal in one
-//! write, splits them and passes the parts on in the same order; a shard answers each part for itself. When the first queue
-//! is full a request is refused at once ([`Unavailable::Busy`]), never dropped later. Questions go straight to the shards'
-//! queues and are answered in turn, those about many series in slices ([`read`]).
+//! Requests go through one bounded queue to the router, in which tenants take turns ([`mod@queue`]). The router takes those
+//! that are next, hands them to the journal in one write, splits them and passes the parts on in the same order; a shard
+//! answers each part for itself. When a tenant has its share of the queue a request is refused at once
+//! ([`Unavailable::Crowded`]), never dropped later. Questions go straight to the shards' queues and are answered in turn,
+//! those about many series in slices ([`read`]).
 //!
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 
 mod keeper;
+mod queue;
 mod read;
 mod threads;
 
@@ -21,16 +23,20 @@ use std::{
 };
 
 use axum::body::Bytes;
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, bounded};
 use tokio::sync::oneshot;
 
 pub use self::keeper::{Keeper, Kept, StartError, SyncPolicy};
+pub(crate) use self::queue::has_room;
 pub use self::read::Reader;
-use self::threads::{Ended, Running, run_router, run_shard};
+use self::{
+    queue::{Entrance, queue},
+    threads::{Ended, Running, run_router, run_shard},
+};
 
 use crate::{
     engine::{
-        FamilyMetadata, Heed, Image, ModelList, Options, Part, Shard, ShardStats, Snapshot, Told, Turn, Turned,
+        Census, FamilyMetadata, Heed, Image, ModelList, Options, Part, Shard, ShardStats, Snapshot, Told, Turn, Turned,
         WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
@@ -38,10 +44,9 @@ use crate::{
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
 };
 
-/// Requests that may wait for the router.
-const REQUESTS: usize = 256;
-/// Messages that may wait for a shard; the router waits when they are so many.
-const MESSAGES: usize = 64;
+/// Messages that may wait for a shard; the router waits when they are so many. Few, since tenants take turns before the router
+/// and not behind it, and still some milliseconds of work.
+const MESSAGES: usize = 4;
 
 /// Why the engine did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +54,9 @@ pub enum Unavailable {
     /// The queue is full: try again later.
     #[error("the engine is busy, try again in a second")]
     Busy,
+    /// The tenant has its share of the queue: try again later.
+    #[error("the tenant sends more than vigie takes from it beside others, try again in a second")]
+    Crowded,
     /// The daemon is stopping.
     #[error("the engine is stopping")]
     Stopping,
@@ -108,7 +116,7 @@ type Gather = Arc<std::sync::Mutex<Gathering>>;
 /// A handle to the running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Fleet {
-    requests: Sender<Input>,
+    requests: Arc<Entrance<Input>>,
     kept: Arc<Kept>,
     shards: Arc<[Sender<Message>]>,
     stopping: Arc<AtomicBool>,
@@ -152,7 +160,7 @@ impl Fleet {
         journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
         let (shards, trainer, router) = restored.unwrap_or_default().take_apart(options);
-        let (requests, incoming) = bounded(REQUESTS);
+        let (requests, incoming) = queue();
         let mut senders = Vec::new();
         let mut threads = Vec::new();
         for (number, shard) in shards.into_iter().enumerate() {
@@ -169,7 +177,8 @@ impl Fleet {
         }
         let builder = std::thread::Builder::new().name("router".to_owned());
         let router = builder.spawn(move || run_router(engine, journal, &incoming)).map_err(StartError::Threads)?;
-        let fleet = Self { requests, kept, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
+        let fleet =
+            Self { requests: Arc::new(requests), kept, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
         Ok((fleet, FleetThreads { router, shards: threads }))
     }
 
@@ -179,18 +188,16 @@ impl Fleet {
     /// The queue is full, the journal cannot be written, or the daemon is stopping.
     pub async fn write(&self, request: Request) -> Result<WriteReport, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.offer(Input::Write { request, reply })?;
+        let (tenant, held) = (request.tenant.clone(), request.body.accepted());
+        self.offer(Some(&tenant), held.samples + held.histograms, Input::Write { request, reply })?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
     }
 
-    fn offer(&self, input: Input) -> Result<(), Unavailable> {
+    fn offer(&self, tenant: Option<&TenantId>, cost: u64, input: Input) -> Result<(), Unavailable> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Unavailable::Stopping);
         }
-        self.requests.try_send(input).map_err(|refused| match refused {
-            TrySendError::Full(_) => Unavailable::Busy,
-            TrySendError::Disconnected(_) => Unavailable::Stopping,
-        })
+        self.requests.offer(tenant, cost, input)
     }
 
     /// Has a snapshot made in the background, unless one is being made.
@@ -198,7 +205,7 @@ impl Fleet {
     /// # Errors
     /// The queue is full, or the daemon is stopping.
     pub fn save(&self) -> Result<(), Unavailable> {
-        self.offer(Input::Save)
+        self.offer(None, 0, Input::Save)
     }
 
     /// What is kept on disk.
@@ -213,7 +220,8 @@ impl Fleet {
     /// The queue is full, the journal cannot be written, or the daemon is stopping.
     pub fn tell(&self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
         let (reply, answer) = bounded(1);
-        self.offer(Input::Tell { tenant: tenant.clone(), command: command.clone(), reply })?;
+        let whose = if let Command::Ceiling(_) = command { None } else { Some(tenant) };
+        self.offer(whose, 0, Input::Tell { tenant: tenant.clone(), command: command.clone(), reply })?;
         answer.recv().unwrap_or(Err(Unavailable::Stopping))
     }
 
@@ -273,6 +281,17 @@ impl Fleet {
         Ok(self.ask(move |shard| shard.models(&tenant))?.into_iter().next().unwrap_or_default())
     }
 
+    /// Series by tenant, and their ceiling. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn census(&self) -> Result<Census, Unavailable> {
+        Ok(self.ask(Shard::census)?.into_iter().fold(Census::default(), |mut all, shard| {
+            all.merge(shard);
+            all
+        }))
+    }
+
     /// Sizes and counts, a value for each shard. Blocks.
     ///
     /// # Errors
@@ -285,7 +304,7 @@ impl Fleet {
     #[must_use]
     pub fn queues(&self) -> Queues {
         let shard = |sender: &Sender<Message>| (sender.len(), MESSAGES);
-        Queues { requests: (self.requests.len(), REQUESTS), shards: self.shards.iter().map(shard).collect() }
+        Queues { requests: self.requests.length(), shards: self.shards.iter().map(shard).collect() }
     }
 
     /// Refuses new requests from now on.

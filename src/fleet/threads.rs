@@ -4,15 +4,12 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::{Gather, Gathering, Input, Keeper, Message, Request, Unavailable};
+use super::{Gather, Gathering, Input, Keeper, Message, Request, Unavailable, queue::Exit};
 use crate::{
     engine::{Image, Part, Router, Shard, Told, Trainer, malformed},
     journal::Position,
     signal::{Command, Finding, TenantId},
 };
-
-/// Inputs that are written to the journal at once.
-const BATCH: usize = 64;
 
 /// Ends the process when the thread that holds it panics. Its state is lost then, and a daemon that answers for the rest
 /// as if nothing had happened would acknowledge what it cannot keep: a supervisor starts it anew from the last snapshot.
@@ -105,7 +102,8 @@ impl Running {
     }
 
     /// Tells all shards; gives the finding it was about, as it is now.
-    pub(super) fn tell(&self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
+    pub(super) fn tell(&mut self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
+        self.router.hear(command);
         let (reply, answers) = bounded(self.shards.len());
         for shard in self.shards.iter() {
             let message = Message::Tell(tenant.clone(), command.clone(), reply.clone());
@@ -135,17 +133,17 @@ impl Running {
 pub(super) fn run_router(
     mut engine: Running,
     mut keeper: Option<Keeper>,
-    inputs: &Receiver<Input>,
+    inputs: &Exit<Input>,
 ) -> Result<Ended, &'static str> {
     let _vital = Vital("router");
     loop {
         let waits = keeper.as_ref().map_or(std::time::Duration::MAX, Keeper::until_sync);
-        let first = match inputs.recv_timeout(waits) {
-            Ok(input) => Some(input),
-            Err(RecvTimeoutError::Timeout) => None,
+        let batch = match inputs.take(waits) {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let batch: Vec<Input> = first.into_iter().chain(inputs.try_iter().take(BATCH - 1)).collect();
+        let is_due = batch.iter().any(|input| matches!(input, Input::Save));
         let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&batch));
         for input in batch {
             match input {
@@ -153,15 +151,16 @@ pub(super) fn run_router(
                 Input::Tell { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
                 Input::Write { request, reply } => engine.write(&request, Some(reply)),
                 Input::Tell { tenant, command, reply, .. } => drop(reply.send(engine.tell(&tenant, &command))),
-                Input::Save => {
-                    if let Some(keeper) = &mut keeper
-                        && keeper.is_idle()
-                        && let Some((image, parts)) = engine.image()
-                    {
-                        keeper.save(image, parts);
-                    }
-                }
+                Input::Save => {}
             }
+        }
+        // The journal holds the whole batch: so must the state that is saved as that of the journal's end.
+        if is_due
+            && let Some(keeper) = &mut keeper
+            && keeper.is_idle()
+            && let Some((image, parts)) = engine.image()
+        {
+            keeper.save(image, parts);
         }
     }
     let image = Image::begin(engine.trainer.idle(), &engine.router, engine.shards.len());

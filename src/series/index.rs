@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::signal::{Condition, Labels, Matcher};
 
@@ -67,39 +67,46 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds a series.
+    /// Adds a series that is not in it.
     pub fn insert(&mut self, slot: u32, labels: &SymbolSet) {
         for (name, value) in labels {
             let slots = self.by_name.entry(*name).or_default().entry(*value).or_default();
             self.lists += usize::from(slots.is_empty());
-            if let Err(place) = slots.binary_search(&slot) {
-                slots.insert(place, slot);
-                self.entries += 1;
-            }
+            self.entries += 1;
+            // New slots are the highest; one that was free may be anywhere.
+            let place = if slots.last().is_none_or(|last| *last < slot) {
+                slots.len()
+            } else {
+                slots.partition_point(|known| *known < slot)
+            };
+            slots.insert(place, slot);
         }
     }
 
-    /// Takes a series out.
-    pub fn remove(&mut self, slot: u32, labels: &SymbolSet) {
-        for (name, value) in labels {
-            let Some(values) = self.by_name.get_mut(name) else { continue };
-            if let Some(slots) = values.get_mut(value) {
-                if let Ok(place) = slots.binary_search(&slot) {
-                    slots.remove(place);
-                    self.entries -= 1;
-                }
+    /// Takes series out, with one pass over each list that holds any of them.
+    pub fn remove(&mut self, gone: &[(u32, SymbolSet)]) {
+        let size = gone.iter().map(|(slot, _)| *slot as usize + 1).max().unwrap_or_default();
+        let mut is_gone = vec![false; size];
+        gone.iter().for_each(|(slot, _)| is_gone[*slot as usize] = true);
+        let lists: HashSet<(Symbol, Symbol)> = gone.iter().flat_map(|(_, labels)| labels.iter().copied()).collect();
+        for (name, value) in lists {
+            let Some(values) = self.by_name.get_mut(&name) else { continue };
+            if let Some(slots) = values.get_mut(&value) {
+                let before = slots.len();
+                slots.retain(|slot| !is_gone.get(*slot as usize).copied().unwrap_or_default());
+                self.entries -= before - slots.len();
                 if slots.is_empty() {
-                    values.remove(value);
+                    values.remove(&value);
                     self.lists -= 1;
                 }
             }
             if values.is_empty() {
-                self.by_name.remove(name);
+                self.by_name.remove(&name);
             }
         }
     }
 
-    /// Slots that may satisfy all matchers: the narrowest posting list found, `None` when no matcher narrows.
+    /// Slots that may satisfy all matchers, in order: the narrowest posting list found, `None` when no matcher narrows.
     /// Every candidate must still be checked.
     #[must_use]
     pub fn candidates(&self, interner: &Interner, matchers: &[Matcher]) -> Option<Vec<u32>> {
@@ -112,18 +119,16 @@ impl Index {
                     interner.get(text).and_then(|value| values.get(&value)).cloned().unwrap_or_default()
                 }
                 _ => {
-                    let mut all: Vec<u32> = values
-                        .iter()
-                        .filter(|(value, _)| matcher.accepts(interner.text(**value)))
-                        .flat_map(|(_, slots)| slots.iter().copied())
-                        .collect();
-                    all.sort_unstable();
-                    all
+                    let accepted = values.iter().filter(|(value, _)| matcher.accepts(interner.text(**value)));
+                    accepted.flat_map(|(_, slots)| slots.iter().copied()).collect()
                 }
             };
             if best.as_ref().is_none_or(|known| slots.len() < known.len()) {
                 best = Some(slots);
             }
+        }
+        if let Some(slots) = &mut best {
+            slots.sort_unstable();
         }
         best
     }
@@ -252,9 +257,15 @@ mod tests {
         assert_eq!(all.iter().map(|(_, slot)| *slot).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(index.values(name, Some(all[1].0)).count(), 2, "a walk is taken up where it was left");
         assert_eq!((index.entries, index.lists, index.cardinality(name)), (8, 5, 4));
-        for (slot, set) in sets.iter().enumerate() {
-            index.remove(slot as u32, set);
-        }
+        let gone = |slots: &[usize]| slots.iter().map(|slot| (*slot as u32, sets[*slot].clone())).collect::<Vec<_>>();
+        index.remove(&gone(&[2, 0]));
+        let left = |index: &Index| index.candidates(&interner, &[Matcher::equal("__name__", "up")]);
+        assert_eq!(left(&index), Some(vec![1, 3]));
+        // A slot that was free is taken again.
+        index.insert(0, &sets[2]);
+        assert_eq!(left(&index), Some(vec![0, 1, 3]));
+        index.remove(&[(0, sets[2].clone())]);
+        index.remove(&gone(&[1, 3]));
         assert!(index.by_name.is_empty());
         assert_eq!((index.entries, index.lists), (0, 0));
     }

@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::app::{App, Phase};
+use super::{
+    app::{App, Phase},
+    limit_metrics,
+};
 
 /// Content type of the OpenMetrics text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,7 +33,8 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
 /// vigie's own metrics. While the engine cannot be asked, those of the process alone.
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let figures = app.ask(|engine| Ok((engine.stats()?, engine.queues(), engine.kept()))).await.ok();
-    match app.telemetry().render(figures.as_ref()) {
+    let limits = limit_metrics::registry(&app, figures.as_ref().map_or(&[], |(stats, ..)| stats));
+    match app.telemetry().render(figures.as_ref(), &limits) {
         Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

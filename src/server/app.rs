@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::{arrivals::Arrivals, clock::Clock, progress::Progress, queries::Queries, telemetry::Telemetry};
+use super::{
+    arrivals::Arrivals, clock::Clock, memory::Memory, places::Places, progress::Progress, queries::Queries,
+    refusals::Refusals, telemetry::Telemetry,
+};
 use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
@@ -45,6 +48,9 @@ pub enum NotReady {
     /// Queues are full.
     #[error("vigie is at its limit; try again later")]
     Busy,
+    /// A tenant has its share of them.
+    #[error("the tenant sends more at once than vigie takes from one; try again later")]
+    Crowded,
     /// What is sent cannot be kept.
     #[error("vigie cannot write its journal and takes nothing until it can; its log says why")]
     Unwritable,
@@ -59,7 +65,7 @@ impl NotReady {
     pub fn retry_after_s(self) -> u64 {
         match self {
             // Queues hold less than a second of work.
-            Self::Busy => 1,
+            Self::Busy | Self::Crowded => 1,
             Self::Starting | Self::Backfilling | Self::Stopping | Self::Unwritable | Self::Fault => 5,
         }
     }
@@ -69,6 +75,7 @@ impl From<Unavailable> for NotReady {
     fn from(cause: Unavailable) -> Self {
         match cause {
             Unavailable::Busy => Self::Busy,
+            Unavailable::Crowded => Self::Crowded,
             Unavailable::Stopping => Self::Stopping,
             Unavailable::Unwritable => Self::Unwritable,
         }
@@ -90,7 +97,9 @@ struct Shared {
     phase: watch::Sender<Phase>,
     telemetry: Telemetry,
     arrivals: Arrivals,
-    writes: Arc<Semaphore>,
+    refusals: Refusals,
+    memory: Memory,
+    places: Arc<Places>,
     queries: Queries,
     planning: Mutex<()>,
 }
@@ -100,6 +109,7 @@ impl App {
     #[must_use]
     pub fn new(config: Config, address: SocketAddr, clock: Clock) -> Self {
         let queries = Queries::new(&config.query);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Shared {
             address,
             started_at: clock.now(),
@@ -107,7 +117,9 @@ impl App {
             phase: watch::Sender::new(Phase::Starting),
             telemetry: Telemetry::new(&queries),
             arrivals: Arrivals::default(),
-            writes: Arc::new(Semaphore::new(config.ingest.max_concurrent_requests)),
+            refusals: Refusals::default(),
+            memory: Memory::new(config.memory_limit),
+            places: Places::new(config.ingest.max_concurrent_requests, cores),
             queries,
             planning: Mutex::default(),
             clock,
@@ -254,9 +266,19 @@ impl App {
         self.0.planning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Turns for remote write requests.
-    pub(super) fn writes(&self) -> &Arc<Semaphore> {
-        &self.0.writes
+    /// Places for remote write requests.
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.0.places
+    }
+
+    /// What was refused because of a limit.
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// The memory there is, and what is used of it.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.0.memory
     }
 
     /// What all queries together may use.

@@ -13,6 +13,7 @@ use super::{
     app::App,
     backfill::Backfill,
     clock::{Clock, rfc3339},
+    memory,
     router::router,
 };
 use crate::{
@@ -141,8 +142,16 @@ impl Daemon {
     }
 }
 
-/// Reads in what is to be read in; from then on it is the handlers' turn.
+/// What goes on beside the handlers.
 async fn serve(app: &App, backfill: Option<Backfill>) -> Infallible {
+    tokio::select! {
+        never = memory::watch(app) => never,
+        never = attend(app, backfill) => never,
+    }
+}
+
+/// Reads in what is to be read in; from then on it is the handlers' turn, and snapshots are taken.
+async fn attend(app: &App, backfill: Option<Backfill>) -> Infallible {
     if let Some(backfill) = backfill {
         backfill.run(app).await;
         app.backfilled();

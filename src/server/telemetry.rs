@@ -2,7 +2,7 @@
 //!
 //! Counters of the shell live here. What the engine knows is asked for at each scrape and written after them
 //! ([`engine_metrics`]), so that the sample path counts without touching anything shared.
-//! No label has a value that a sender chooses.
+//! No label has a value that a sender chooses, but for the few tenants named in [`limit_metrics`](super::limit_metrics).
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -144,9 +144,14 @@ impl Telemetry {
     ///
     /// # Errors
     /// None in practice: writing to a string does not fail.
-    pub(super) fn render(&self, engine: Option<&(Vec<ShardStats>, Queues, Arc<Kept>)>) -> Result<String, fmt::Error> {
+    pub(super) fn render(
+        &self,
+        engine: Option<&(Vec<ShardStats>, Queues, Arc<Kept>)>,
+        limits: &Registry,
+    ) -> Result<String, fmt::Error> {
         let mut page = String::new();
         text::encode_registry(&mut page, &self.registry)?;
+        text::encode_registry(&mut page, limits)?;
         if let Some((stats, queues, kept)) = engine {
             text::encode_registry(&mut page, &engine_metrics::registry(stats, queues, kept))?;
         }

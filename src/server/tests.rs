@@ -239,7 +239,7 @@ async fn writers_are_told_to_wait_or_to_give_up() {
     config.ingest.request_timeout = Period::from_secs(5);
     let story = Story::with(config);
 
-    let busy = story.app.writes().clone().acquire_owned().await.unwrap();
+    let busy = story.app.places().take(&crate::signal::TenantId::default()).unwrap();
     let answer = story.write("shop", &["a"]).await;
     assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()));
     drop(busy);
@@ -346,4 +346,5 @@ mod pages {
     }
 }
 
+mod limits;
 mod told;

@@ -6,10 +6,12 @@
 //! |---|---|---|
 //! | all written | 204 | goes on |
 //! | some or all of it cannot be taken | 400, 413 or 415 | drops the batch and counts it |
-//! | vigie is starting, reads in history, is stopping or at a limit | 503 with `Retry-After` | waits and sends the same again |
+//! | there is no room for new series; known ones are written | 429 with `Retry-After` | drops the batch, or comes back later |
+//! | vigie is starting, reads in history, is stopping or overloaded | 503 with `Retry-After` | waits and sends the same again |
 //!
 //! Overload is 503 and not 429, because Prometheus drops a batch on 429 unless `retry_on_http_429` is set, and by
-//! default it is not. Sending a request again is safe: samples that were taken before are taken for what they are.
+//! default it is not: what waiting does not help is better dropped, and overload passes. Sending a request again is safe:
+//! samples that were taken before are taken for what they are.
 
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
@@ -28,14 +30,19 @@ use super::{
     tenant::Tenant,
 };
 use crate::{
-    engine::WriteReport,
+    engine::{Refusal, WriteReport},
     fleet,
     ingest::remote_write::{DecodeError, Limits, Protocol, WriteRequest, decompress, negotiate},
+    signal::TenantId,
 };
 
 /// Up to this size a body is decoded where it arrived, which takes less than a millisecond and hence less than moving
 /// it to another thread is worth; Prometheus' batches are 20 to 60 kB.
 const DECODE_INLINE_BYTES: usize = 64 << 10;
+
+/// Seconds after which a sender may look whether there is room for more series: some may have gone by then, and asking costs
+/// little.
+const ROOM_AFTER_S: u64 = 60;
 
 const WRITTEN: [HeaderName; 3] = [
     HeaderName::from_static("x-prometheus-remote-write-samples-written"),
@@ -46,9 +53,13 @@ const WRITTEN: [HeaderName; 3] = [
 pub(super) async fn write(State(app): State<App>, request: Request) -> Response {
     let received = Instant::now();
     match receive(&app, request).await {
-        Ok(report) => {
+        Ok((tenant, report)) => {
             app.telemetry().written(&report, received);
-            outcome(&report)
+            if let Some(samples) = app.refusals().add(&tenant, &report, app.now()) {
+                let (reason, _) = no_room(&app, &tenant, &report);
+                tracing::warn!(%tenant, samples, reason, example = example(&report), "new series are refused");
+            }
+            outcome(&app, &tenant, &report)
         }
         Err(refused) => {
             tracing::debug!(status = refused.status.as_u16(), reason = refused.message, "remote write refused");
@@ -57,19 +68,21 @@ pub(super) async fn write(State(app): State<App>, request: Request) -> Response 
     }
 }
 
-async fn receive(app: &App, request: Request) -> Result<WriteReport, Refused> {
+async fn receive(app: &App, request: Request) -> Result<(TenantId, WriteReport), Refused> {
     app.check_writable()?;
     let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Refused::new(StatusCode::BAD_REQUEST, e))?;
     let protocol = protocol(request.headers())?;
-    let _turn = app.writes().try_acquire().map_err(|_| NotReady::Busy)?;
+    let place = app.places().take(&tenant)?;
     let received_at = app.now();
     let body = body(app, request).await?;
     app.telemetry().received(body.len());
+    let turn = place.turn().await;
     let decoded = Arc::new(decode(protocol, body.clone(), limits(app)).await?);
+    drop(turn);
     let request = fleet::Request { tenant: tenant.clone(), protocol, raw: body, body: decoded, received: received_at };
     let report = app.engine()?.write(request).await.map_err(NotReady::from)?;
     app.arrived(&tenant, report.samples + report.histograms);
-    Ok(report)
+    Ok((tenant, report))
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Refused> {
@@ -120,12 +133,21 @@ async fn decode(protocol: Protocol, body: Bytes, limits: Limits) -> Result<Write
 }
 
 /// The answer to a request that was decoded, whatever became of its samples.
-fn outcome(report: &WriteReport) -> Response {
+fn outcome(app: &App, tenant: &TenantId, report: &WriteReport) -> Response {
     let counts = [report.samples, report.histograms, report.exemplars];
-    let headers: HeaderMap = WRITTEN.into_iter().zip(counts.map(Into::into)).collect();
+    let mut headers: HeaderMap = WRITTEN.into_iter().zip(counts.map(Into::into)).collect();
     let rejected = report.rejected();
     if rejected == 0 && report.reasons.is_empty() {
         return (StatusCode::NO_CONTENT, headers).into_response();
+    }
+    if !report.refused.is_empty() && report.refused.keys().all(|why| why.is_limit()) {
+        headers.insert(RETRY_AFTER, ROOM_AFTER_S.into());
+        let (reason, remedy) = no_room(app, tenant, report);
+        let text = format!(
+            "{reason}; {rejected} samples of new series were refused, e.g. of {}, those of known series were written; {remedy}",
+            example(report)
+        );
+        return (StatusCode::TOO_MANY_REQUESTS, headers, text).into_response();
     }
     let mut text = format!("{rejected} samples of the request were rejected, the others were written");
     for reason in &report.reasons {
@@ -133,6 +155,24 @@ fn outcome(report: &WriteReport) -> Response {
     }
     tracing::debug!(rejected, reasons = ?report.reasons, "remote write was taken in part");
     (StatusCode::BAD_REQUEST, headers, text).into_response()
+}
+
+/// Why there is no room for more series of a tenant, and what helps.
+fn no_room(app: &App, tenant: &TenantId, report: &WriteReport) -> (String, &'static str) {
+    if report.refused.contains_key(&Refusal::SeriesLimit) {
+        let limit = app.config().series.max_per_tenant;
+        let reason = format!("tenant {tenant} has the {limit} series that it may have (series.max_per_tenant)");
+        (reason, "send fewer series, without labels whose values do not repeat, or raise the limit")
+    } else {
+        let limit = app.memory().shown();
+        let reason = format!("vigie's memory is short (limit {limit}) and tenant {tenant} has its share of the series");
+        (reason, "send fewer series, or give vigie more memory (--memory-limit)")
+    }
+}
+
+/// A series that was refused.
+fn example(report: &WriteReport) -> &str {
+    report.reasons.first().and_then(|reason| reason.split_once(": ")).map_or("", |(_, series)| series)
 }
 
 /// A request of which nothing was taken.

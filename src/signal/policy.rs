@@ -99,6 +99,9 @@ pub enum Command {
     Plan(Maintenance),
     /// Ends planned work, by its id.
     Cancel(String),
+    /// Most series that any one tenant may have while memory is short, from now on; `None` when it no longer is. Holds for
+    /// all tenants, whichever it is told to.
+    Ceiling(Option<u64>),
 }
 
 /// Whether a label set satisfies all matchers.

@@ -80,7 +80,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let directory = Directory::of(args.data_dir.as_deref())?;
-    let overrides = Overrides { listen: args.listen, data_dir: Some(directory.path.clone()) };
+    let overrides = Overrides { listen: args.listen, data_dir: Some(directory.path.clone()), ..Overrides::default() };
     let mut config = config::load(None, &overrides)?;
     config.log.level = LogLevel::Warn;
     config.anomaly.false_alarms_per_week = args.budget;

@@ -74,6 +74,9 @@ pub(super) struct Args {
     /// Share of the series that end in an hour, others taking their place, as deploys bring it about; 0 to 100
     #[arg(long, value_name = "FRACTION_PER_HOUR", default_value_t = 0.0, value_parser = churn)]
     churn: f64,
+    /// Go on with the next request where the target asks to wait and send the same again, as a sender without manners
+    #[arg(long)]
+    no_retry: bool,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -119,6 +122,7 @@ fn load(args: &Args) -> anyhow::Result<Load> {
         samples_per_request: args.samples_per_request as usize,
         seed: args.seed,
         churn: args.churn,
+        retries: !args.no_retry,
         pid: args.pid,
     })
 }

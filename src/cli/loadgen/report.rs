@@ -243,6 +243,7 @@ mod tests {
             samples_per_request: 2_000,
             seed: 1,
             churn: 0.0,
+            retries: true,
             pid: Some(42),
         };
         let outcome = Outcome {

@@ -44,6 +44,8 @@ pub(super) struct Load {
     pub(super) seed: u64,
     /// Share of the series that are replaced in an hour.
     pub(super) churn: f64,
+    /// Whether a request is sent again when the target asks for it.
+    pub(super) retries: bool,
     pub(super) pid: Option<u32>,
 }
 
@@ -105,6 +107,7 @@ pub(super) async fn run(load: &Load, target: &Target) -> anyhow::Result<Outcome>
             },
             mode: load.mode,
             time,
+            retries: load.retries,
             stop: stopped.clone(),
             attempts: attempts.clone(),
         };

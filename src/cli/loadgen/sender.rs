@@ -52,6 +52,8 @@ pub(super) struct Sender {
     pub(super) schedule: Schedule,
     pub(super) mode: Mode,
     pub(super) time: Time,
+    /// Whether a request is sent again when the target asks for it.
+    pub(super) retries: bool,
     /// Becomes true when the run is over.
     pub(super) stop: watch::Receiver<bool>,
     pub(super) attempts: mpsc::Sender<Attempt>,
@@ -92,6 +94,7 @@ impl Sender {
             let latency = since.elapsed();
             let pause = match answer.retry {
                 Retry::Never => None,
+                _ if !self.retries => None,
                 Retry::Later => waits.next(),
                 Retry::After(pause) => Some(pause),
             };
