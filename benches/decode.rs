@@ -13,7 +13,7 @@ use vigie::{
 
 /// The daemon's allocator: the system's gives large buffers back at once, and page faults would be measured instead.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SAMPLES: usize = 2000;
 

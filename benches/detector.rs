@@ -19,7 +19,7 @@ const DETECTORS: usize = 1_000;
 
 /// As in the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Noise of a series: standard normal and uniform numbers.
 struct Noise(Pcg32);

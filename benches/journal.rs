@@ -16,7 +16,7 @@ const BODY: usize = 30_000;
 
 /// As in the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let body: Vec<u8> = (0..BODY as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -11,7 +11,7 @@ use vigie::{
 
 /// The generator's allocator, see `benches/decode.rs`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SERIES: usize = 100_000;
 const SAMPLES: usize = 2_000;
