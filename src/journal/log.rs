@@ -4,14 +4,20 @@
 //! [`commit`](Journal::commit) once, [`sync`](Journal::sync) if that is asked for, and then answer them all. What is
 //! committed survives the death of the process; what is synced survives a power failure. After an error nothing of the batch is
 //! to be acknowledged, and the journal is ready for the next one: a refused batch is cut off, and no file that failed is
-//! ever written again; the next commit begins a new segment. A batch whose commit succeeded and whose sync failed stays in the journal,
-//! and is replayed although its senders were told to try again.
+//! ever written again; the next commit begins a new segment.
+//!
+//! A sync that fails is no sync that can be tried again: the system has forgotten what it could not write, so that another
+//! one of the same file would succeed without it. [`commit_durably`](Journal::commit_durably) cuts the batch off then, as
+//! if it had never been written. Where a batch is acknowledged first and synced later, by [`sync`](Journal::sync) or beside
+//! the owner's thread by [`begin_sync`](Journal::begin_sync), what was acknowledged in between is in doubt
+//! ([`Error::Doubtful`]): it is in memory, in the file as long as the system keeps its pages, and safe again only in the next
+//! snapshot.
 //!
 //! At the start: load the newest snapshot, [`open`](Journal::open), [`replay`](Journal::replay) from the snapshot's position.
-//! For a snapshot: `sync`, save at [`end`](Journal::end) once the engine has taken everything before it, and then
+//! For a snapshot: save at [`end`](Journal::end) once the engine has taken everything before it, and then
 //! [`retain`](Journal::retain) what [`Snapshots::needed`](super::Snapshots::needed) says.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{
     Damage, Disk, DiskFile, Error, Position, Record,
@@ -44,7 +50,7 @@ pub struct Journal<D: Disk> {
     pub(super) segments: Vec<Position>,
     current: Option<Current<D::File>>,
     /// Segments left since the last sync.
-    unsynced: Vec<Current<D::File>>,
+    left: Vec<Current<D::File>>,
     are_names_synced: bool,
     synced: Position,
     end: Position,
@@ -55,7 +61,40 @@ pub struct Journal<D: Disk> {
 #[derive(Debug)]
 struct Current<F> {
     first: Position,
-    file: F,
+    file: Arc<F>,
+}
+
+impl<F> Clone for Current<F> {
+    fn clone(&self) -> Self {
+        Self { first: self.first, file: self.file.clone() }
+    }
+}
+
+/// What is committed and not yet durable, to be synced on whatever thread has the time.
+#[must_use]
+#[derive(Debug)]
+pub struct Unsynced<D: Disk> {
+    disk: D,
+    files: Vec<Arc<D::File>>,
+    are_names_synced: bool,
+    to: Position,
+}
+
+impl<D: Disk> Unsynced<D> {
+    /// Everything before this is durable once it is synced.
+    #[must_use]
+    pub fn to(&self) -> Position {
+        self.to
+    }
+
+    /// Returns when it is durable.
+    ///
+    /// # Errors
+    /// As the disk says; what became of it is not known then, and not to be found out by another try.
+    pub fn sync(self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.sync())?;
+        if self.are_names_synced { Ok(()) } else { self.disk.sync_dir() }
+    }
 }
 
 /// What [`Journal::open`] met.
@@ -91,7 +130,7 @@ impl<D: Disk> Journal<D> {
             options,
             segments,
             current: None,
-            unsynced: Vec::new(),
+            left: Vec::new(),
             are_names_synced: true,
             synced: end,
             end,
@@ -103,9 +142,10 @@ impl<D: Disk> Journal<D> {
     /// Takes a record into the batch. Returns where it stands once the batch is committed.
     ///
     /// # Errors
-    /// The body is too long; the batch stays as it was.
+    /// The body is too long; the whole batch is dropped.
     pub fn append(&mut self, record: &Record<'_>) -> Result<Position, Error> {
         if record.body.len() > MAX_BODY {
+            self.buffer.clear();
             return Err(Error::TooLong { bytes: record.body.len() });
         }
         let at = Position(self.end.0 + self.buffer.len() as u64);
@@ -128,6 +168,30 @@ impl<D: Disk> Journal<D> {
         batch.shrink_to(BUFFER_KEPT);
         self.buffer = batch;
         Ok(self.end)
+    }
+
+    /// Hands the batch to the disk and waits until it is durable. Returns the new end of the journal.
+    ///
+    /// # Errors
+    /// The disk fails or is full: nothing of the batch is in the journal. [`Error::Doubtful`] where that is in question for
+    /// what was committed before and not synced.
+    pub fn commit_durably(&mut self) -> Result<Position, Error> {
+        let before = self.end;
+        self.commit()?;
+        let written = self.current.clone();
+        let Err(error) = self.sync() else { return Ok(self.end) };
+        if let Some(Current { first, file }) = written {
+            // As in a write that fails.
+            drop(file.truncate(HEADER + (before.0 - first.0)));
+        }
+        (self.end, self.synced) = (before, before);
+        Err(match error {
+            Error::Doubtful { path, from, source, .. } if from < before => {
+                Error::Doubtful { path, from, to: before, source }
+            }
+            Error::Doubtful { source, .. } => cannot_write(&self.disk, before, source),
+            error => error,
+        })
     }
 
     fn write(&mut self, batch: &[u8]) -> Result<(), Error> {
@@ -165,7 +229,7 @@ impl<D: Disk> Journal<D> {
         if self.segments.last() != Some(&first) {
             self.segments.push(first);
         }
-        Ok(Current { first, file })
+        Ok(Current { first, file: Arc::new(file) })
     }
 
     /// Turns away from the current segment, which is to be synced if it holds anything.
@@ -173,7 +237,7 @@ impl<D: Disk> Journal<D> {
         if let Some(current) = self.current.take()
             && current.first < self.end
         {
-            self.unsynced.push(current);
+            self.left.push(current);
         }
     }
 
@@ -182,27 +246,39 @@ impl<D: Disk> Journal<D> {
     /// # Errors
     /// [`Error::Doubtful`]: what was committed since the last sync may be lost if the power fails.
     pub fn sync(&mut self) -> Result<(), Error> {
-        if self.synced == self.end {
-            return Ok(());
-        }
-        let result = self.sync_files();
-        let from = std::mem::replace(&mut self.synced, self.end);
-        self.unsynced.clear();
-        result.map_err(|source| {
-            self.current = None;
-            Error::Doubtful { path: self.disk.path(""), from, to: self.end, source }
-        })
+        let Some(unsynced) = self.begin_sync() else { return Ok(()) };
+        let to = unsynced.to();
+        let result = unsynced.sync();
+        self.end_sync(to, result)
     }
 
-    fn sync_files(&mut self) -> io::Result<()> {
-        for segment in self.unsynced.iter().chain(&self.current) {
-            segment.file.sync()?;
+    /// Hands out what is to be synced; `None` when everything committed is durable. Until
+    /// [`end_sync`](Self::end_sync) is told how that went, no other sync may begin: a failure is reported to only one of
+    /// two that run at once.
+    pub fn begin_sync(&mut self) -> Option<Unsynced<D>> {
+        if self.synced == self.end {
+            return None;
         }
-        if !self.are_names_synced {
-            self.disk.sync_dir()?;
-            self.are_names_synced = true;
-        }
-        Ok(())
+        let segments = std::mem::take(&mut self.left).into_iter().chain(self.current.clone());
+        let files = segments.map(|segment| segment.file).collect();
+        let are_names_synced = std::mem::replace(&mut self.are_names_synced, true);
+        Some(Unsynced { disk: self.disk.clone(), files, are_names_synced, to: self.end })
+    }
+
+    /// Takes note of how a sync of everything before `to` ended.
+    ///
+    /// # Errors
+    /// [`Error::Doubtful`] when it failed: what was committed since the last one that did not may be lost if the power fails.
+    pub fn end_sync(&mut self, to: Position, result: io::Result<()>) -> Result<(), Error> {
+        let Err(source) = result else {
+            self.synced = to;
+            return Ok(());
+        };
+        self.are_names_synced = false;
+        self.left.clear();
+        self.current = None;
+        let from = std::mem::replace(&mut self.synced, self.end);
+        Err(Error::Doubtful { path: self.disk.path(""), from, to: self.end, source })
     }
 
     /// Removes the segments that lie wholly before a position. The last one stays. Returns how many went.
@@ -223,7 +299,7 @@ impl<D: Disk> Journal<D> {
                 _ => {}
             }
             self.segments.remove(0);
-            self.unsynced.retain(|segment| segment.first != first);
+            self.left.retain(|segment| segment.first != first);
             removed += 1;
         }
         Ok(removed)

@@ -9,9 +9,11 @@ mod error;
 mod log;
 mod record;
 mod replay;
+#[cfg(test)]
+pub(crate) mod seeds;
 mod segment;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
@@ -21,7 +23,7 @@ mod tests;
 
 pub use disk::{Disk, DiskFile, Files};
 pub use error::{Damage, Error};
-pub use log::{Journal, Opened, Options};
+pub use log::{Journal, Opened, Options, Unsynced};
 pub use record::{Kind, MAX_BODY, Position, Record};
 pub use replay::Replayed;
 pub use snapshot::{load, save, snapshots};
