@@ -4,7 +4,10 @@
 //! How many seeds are run is said in [`seeds`].
 
 mod oracle;
+mod people;
+mod router;
 mod senders;
+mod verdict;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,18 +15,16 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::bounded;
 use rand_pcg::{Pcg32, rand_core::Rng};
-use tokio::sync::oneshot;
 
 use self::{
-    oracle::{History, Id, Known, Recorder, told},
+    oracle::{History, Id, Recorder},
     senders::{Content, START, STEP, Sender},
 };
 use super::{
-    Input, StartError, SyncPolicy,
+    StartError, SyncPolicy,
     store::{Place, Store},
-    taking::{Takes, take_batch},
+    taking::Takes,
 };
 use crate::{
     engine::{Image, Snapshot},
@@ -31,11 +32,12 @@ use crate::{
         self, Disk, Position, Unsynced, seeds,
         simulated::{Crash, SimulatedDisk},
     },
-    signal::{Command, Feedback, Maintenance, Matcher, TenantId, TimestampMs},
+    signal::{Command, TenantId, TimestampMs},
 };
 
 const SEEDS: u64 = 300;
-const SENDERS: u64 = 4;
+/// Targets that are scraped.
+const SENDERS: u32 = 4;
 /// Scrapes that a seasoned engine has seen.
 const SEASON: i64 = 260;
 const LIVES: usize = 4;
@@ -54,6 +56,7 @@ struct Seen {
     kills: u64,
     power_failures: u64,
     crashes_at_start: u64,
+    stops: u64,
     kept: u64,
     refused: u64,
     in_doubt: u64,
@@ -111,7 +114,7 @@ fn seasoned() -> Image {
     static SEASONED: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = SEASONED.get_or_init(|| {
         let mut recorder = Recorder::new(2, None, Vec::new());
-        let mut senders: Vec<Sender> = (0..SENDERS).map(|number| Sender::new(number, 0..0)).collect();
+        let mut senders: Vec<Sender> = (0..SENDERS).map(|number| Sender::new(number.into(), 0..0)).collect();
         for n in -SEASON..0 {
             for sender in &mut senders {
                 sender.scrape(n);
@@ -135,7 +138,7 @@ impl World {
         let options = journal::Options { segment_bytes: 500 + u64::from(dice.next_u32() % 10_000) };
         let senders = (0..SENDERS).map(|number| {
             let begin = i64::from(dice.next_u32() % 60);
-            Sender::new(number, begin..begin + 5 + i64::from(dice.next_u32() % 10))
+            Sender::new(number.into(), begin..begin + 5 + i64::from(dice.next_u32() % 10))
         });
         Self {
             senders: senders.collect(),
@@ -179,6 +182,9 @@ impl World {
                 if self.disk.has_crashed() {
                     break;
                 }
+            }
+            if self.below(4) == 0 {
+                self.stop(&mut daemon, seen);
             }
             has_power_failed = self.crash(seen);
         }
@@ -254,214 +260,5 @@ impl World {
             90..95 => self.end_sync(daemon, seen),
             _ => self.end_save(daemon, seen),
         }
-    }
-
-    /// A round of the router.
-    fn batch(&mut self, daemon: &mut Daemon, seen: &mut Seen) {
-        let (mut inputs, mut ids, mut replies) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..self.below(4) + 1 {
-            match self.below(20) {
-                0 | 1 => inputs.push(Input::Save),
-                2 | 3 => {
-                    if let Some((tenant, command)) = self.command(daemon) {
-                        ids.push(Id::Tell(told(&tenant, &command)));
-                        inputs.push(Input::Tell { tenant, command, reply: bounded(1).0 });
-                        seen.told += 1;
-                    }
-                }
-                _ => {
-                    let number = self.below(SENDERS as u32) as usize;
-                    let Some((content, is_repeated)) = self.request(number) else { continue };
-                    seen.repeated += u64::from(is_repeated);
-                    let mut received = START + self.scrapes * STEP + self.skew;
-                    while self.requests.contains_key(&received) {
-                        received += 1;
-                    }
-                    self.requests.insert(received, content.clone());
-                    ids.push(Id::Write(received));
-                    let (reply, answer) = oneshot::channel();
-                    inputs.push(Input::Write { request: content.received(received), reply });
-                    replies.push((number, content, received, answer));
-                }
-            }
-        }
-        let is_kept = daemon.store.keep(&inputs, START).is_ok();
-        let is_asked = take_batch(&mut daemon.engine, inputs, is_kept);
-        let is_durable = self.policy == SyncPolicy::Always || daemon.is_in_doubt;
-        let known = match is_kept {
-            true if is_durable => Known::Synced,
-            true => Known::Acknowledged,
-            false => Known::Refused,
-        };
-        daemon.is_in_doubt &= !is_kept || ids.is_empty();
-        *(if is_kept { &mut seen.kept } else { &mut seen.refused }) += ids.len() as u64;
-        self.history.extend(ids, known);
-        for (number, content, received, mut answer) in replies {
-            let Ok(report) = answer.try_recv().unwrap() else { continue };
-            if report.rejected() == 0 {
-                self.acknowledged.insert(received);
-            } else {
-                seen.rejected += 1;
-            }
-            // At times the answer is lost, and the sender sends again.
-            if self.below(8) > 0 {
-                let sender = &mut self.senders[number];
-                sender.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &content));
-                sender.acknowledged.push(content);
-            }
-        }
-        if let Some(unsynced) = daemon.store.begin_sync(self.uptime) {
-            daemon.syncing = Some((unsynced, self.history.len()));
-        }
-        if (is_asked || daemon.store.needs_snapshot()) && daemon.saving.is_none() && !self.disk.has_crashed() {
-            drop(daemon.store.retain());
-            let place = daemon.store.place();
-            self.snapshots.insert(place.position, daemon.engine.taken.clone());
-            daemon.saving = Some((place, daemon.engine.engine.snapshot().unwrap().image().unwrap()));
-        }
-    }
-
-    /// What a sender sends next, and whether it was sent before.
-    fn request(&mut self, number: usize) -> Option<(Arc<Content>, bool)> {
-        let (is_late, is_repeated, place) = (self.below(10) == 0, self.below(10) == 0, self.dice.next_u32() as usize);
-        if self.senders[number].waiting.len() < 3 {
-            let n = self.scrapes;
-            self.senders.iter_mut().for_each(|sender| sender.scrape(n));
-            self.scrapes += 1;
-        }
-        let sender = &mut self.senders[number];
-        sender.queue();
-        let Sender { waiting, acknowledged, .. } = sender;
-        if is_repeated && !acknowledged.is_empty() {
-            return Some((acknowledged[place % acknowledged.len()].clone(), true));
-        }
-        let place = if is_late { place % waiting.len().max(1) } else { 0 };
-        let content = waiting.get(place).cloned()?;
-        let is_repeated = self.requests.values().any(|sent| Arc::ptr_eq(sent, &content));
-        Some((content, is_repeated))
-    }
-
-    /// What a person says: of a finding, or of planned work.
-    fn command(&mut self, daemon: &Daemon) -> Option<(TenantId, Command)> {
-        let number = self.below(SENDERS as u32) as usize;
-        let (tenant, number) = (self.senders[number].tenant.clone(), self.commands.len());
-        let findings = daemon.engine.engine.findings(&tenant);
-        let command = match self.below(3) {
-            0 => {
-                let from = START + self.scrapes * STEP;
-                Command::Plan(Maintenance {
-                    id: format!("work-{number}"),
-                    selector: "load".to_owned(),
-                    matchers: vec![Matcher::equal("__name__", "load")],
-                    from,
-                    until: from + i64::from(self.below(20)) * STEP,
-                    every: None,
-                    comment: String::new(),
-                })
-            }
-            1 => Command::Cancel(format!("work-{}", self.below(number as u32 + 1))),
-            _ => {
-                let place = self.below(findings.len().max(1) as u32) as usize;
-                let id = findings.get(place)?.id.clone();
-                let feedback = [None, Some(Feedback::FalseAlarm), Some(Feedback::Real)][self.below(3) as usize];
-                Command::Judge { id, feedback }
-            }
-        };
-        let is_new = self.commands.insert(told(&tenant, &command), (tenant.clone(), command.clone())).is_none();
-        is_new.then_some((tenant, command))
-    }
-
-    /// The disk has done what it was to sync.
-    fn end_sync(&mut self, daemon: &mut Daemon, seen: &mut Seen) {
-        let Some((unsynced, count)) = daemon.syncing.take() else { return };
-        let to = unsynced.to();
-        let ended = daemon.store.end_sync(to, unsynced.sync());
-        // A crash in the sync is no failure of the disk: the kernel goes on.
-        if self.disk.has_crashed() {
-            return;
-        }
-        if ended.is_ok() {
-            self.history.synced(count);
-        } else {
-            self.history.doubted();
-            daemon.is_in_doubt = true;
-            seen.in_doubt += 1;
-        }
-    }
-
-    /// The thread beside has written its snapshot.
-    fn end_save(&mut self, daemon: &mut Daemon, seen: &mut Seen) {
-        let Some((place, image)) = daemon.saving.take() else { return };
-        if place.save(&image).is_ok() {
-            seen.snapshots += 1;
-            self.saved = place.position;
-            self.damaged.remove(&format!("snapshot-{:020}", place.position.0));
-        }
-    }
-
-    /// Compares with an engine that was fed what is there, now and as both go on.
-    fn compare(&mut self, mut daemon: Daemon, seen: &mut Seen) {
-        let snapshot = Snapshot::of(&seasoned()).unwrap();
-        let mut undisturbed = Recorder::new(1, Some(snapshot), Vec::new());
-        let there = daemon.engine.taken.clone();
-        for id in &there {
-            match id {
-                Id::Write(received) => undisturbed.write(&self.requests[received].received(*received), None),
-                Id::Tell(told) => {
-                    let (tenant, command) = &self.commands[told];
-                    drop(undisturbed.tell(tenant, command));
-                }
-            }
-        }
-        undisturbed.scores();
-        self.assert_same(&daemon.engine, &undisturbed);
-        self.assert_acknowledged(&daemon.engine, &there);
-        for _ in 0..15 {
-            let number = self.below(SENDERS as u32) as usize;
-            let Some((content, _)) = self.request(number) else { continue };
-            let request = content.received(START + self.scrapes * STEP);
-            self.senders[number].waiting.retain(|waiting| !Arc::ptr_eq(waiting, &content));
-            daemon.engine.write(&request, None);
-            undisturbed.write(&request, None);
-            assert_eq!(daemon.engine.scores(), undisturbed.scores());
-        }
-        self.assert_same(&daemon.engine, &undisturbed);
-        let findings = self.tenants().into_iter().map(|tenant| daemon.engine.engine.findings(tenant).len());
-        seen.findings += findings.sum::<usize>() as u64;
-    }
-
-    fn assert_same(&self, found: &Recorder, expected: &Recorder) {
-        for tenant in self.tenants() {
-            let (series, wanted) = (found.series(tenant), expected.series(tenant));
-            let differing = wanted.iter().find(|(labels, samples)| series.get(labels) != Some(samples));
-            let found_there = differing.map(|(labels, _)| series.get(labels));
-            assert_eq!((series.len(), differing), (wanted.len(), None), "but {found_there:?} of {tenant:?}");
-            assert_eq!(found.words(tenant), expected.words(tenant), "{tenant:?}");
-        }
-    }
-
-    /// Everything of which a sender heard that it was taken is answered, but for what a power failure may take.
-    fn assert_acknowledged(&self, engine: &Recorder, there: &[Id]) {
-        let series: BTreeMap<_, _> = self.tenants().into_iter().map(|tenant| (tenant, engine.series(tenant))).collect();
-        // One that was sent again is refused where what it repeats is gone and something newer is there.
-        let is_gone = |content| {
-            let repeats = |id: &Id| matches!(id, Id::Write(at) if Arc::ptr_eq(&self.requests[at], content));
-            self.gone.iter().any(repeats)
-        };
-        for id in there {
-            let Id::Write(received) = id else { continue };
-            let content = &self.requests[received];
-            if !self.acknowledged.contains(received) || is_gone(content) {
-                continue;
-            }
-            for (labels, sample) in &content.samples {
-                let is_there = series[&content.tenant][labels].contains(&(sample.at, sample.value.to_bits()));
-                assert!(is_there, "{labels} at {} was acknowledged", sample.at);
-            }
-        }
-    }
-
-    fn tenants(&self) -> BTreeSet<&TenantId> {
-        self.senders.iter().map(|sender| &sender.tenant).collect()
     }
 }

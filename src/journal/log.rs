@@ -6,13 +6,6 @@
 //! to be acknowledged, and the journal is ready for the next one: a refused batch is cut off, and no file that failed is
 //! ever written again; the next commit begins a new segment.
 //!
-//! A sync that fails is no sync that can be tried again: the system has forgotten what it could not write, so that another
-//! one of the same file would succeed without it. [`commit_durably`](Journal::commit_durably) cuts the batch off then, as
-//! if it had never been written. Where a batch is acknowledged first and synced later, by [`sync`](Journal::sync) or beside
-//! the owner's thread by [`begin_sync`](Journal::begin_sync), what was acknowledged in between is in doubt
-//! ([`Error::Doubtful`]): it is in memory, in the file as long as the system keeps its pages, and safe again only in the next
-//! snapshot.
-//!
 //! At the start: load the newest snapshot, [`open`](Journal::open), [`replay`](Journal::replay) from the snapshot's position.
 //! For a snapshot: save at [`end`](Journal::end) once the engine has taken everything before it, and then
 //! [`retain`](Journal::retain) what [`Snapshots::needed`](super::Snapshots::needed) says.
@@ -48,52 +41,25 @@ pub struct Journal<D: Disk> {
     options: Options,
     /// First positions of the segments, ascending; the last one is being written, or finished.
     pub(super) segments: Vec<Position>,
-    current: Option<Current<D::File>>,
+    pub(super) current: Option<Current<D::File>>,
     /// Segments left since the last sync.
-    left: Vec<Current<D::File>>,
-    are_names_synced: bool,
-    synced: Position,
-    end: Position,
+    pub(super) left: Vec<Current<D::File>>,
+    pub(super) are_names_synced: bool,
+    pub(super) synced: Position,
+    pub(super) end: Position,
     buffer: Vec<u8>,
 }
 
 /// A segment open for writing.
 #[derive(Debug)]
-struct Current<F> {
-    first: Position,
-    file: Arc<F>,
+pub(super) struct Current<F> {
+    pub(super) first: Position,
+    pub(super) file: Arc<F>,
 }
 
 impl<F> Clone for Current<F> {
     fn clone(&self) -> Self {
         Self { first: self.first, file: self.file.clone() }
-    }
-}
-
-/// What is committed and not yet durable, to be synced on whatever thread has the time.
-#[must_use]
-#[derive(Debug)]
-pub struct Unsynced<D: Disk> {
-    disk: D,
-    files: Vec<Arc<D::File>>,
-    are_names_synced: bool,
-    to: Position,
-}
-
-impl<D: Disk> Unsynced<D> {
-    /// Everything before this is durable once it is synced.
-    #[must_use]
-    pub fn to(&self) -> Position {
-        self.to
-    }
-
-    /// Returns when it is durable.
-    ///
-    /// # Errors
-    /// As the disk says; what became of it is not known then, and not to be found out by another try.
-    pub fn sync(self) -> io::Result<()> {
-        self.files.iter().try_for_each(|file| file.sync())?;
-        if self.are_names_synced { Ok(()) } else { self.disk.sync_dir() }
     }
 }
 
@@ -170,30 +136,6 @@ impl<D: Disk> Journal<D> {
         Ok(self.end)
     }
 
-    /// Hands the batch to the disk and waits until it is durable. Returns the new end of the journal.
-    ///
-    /// # Errors
-    /// The disk fails or is full: nothing of the batch is in the journal. [`Error::Doubtful`] where that is in question for
-    /// what was committed before and not synced.
-    pub fn commit_durably(&mut self) -> Result<Position, Error> {
-        let before = self.end;
-        self.commit()?;
-        let written = self.current.clone();
-        let Err(error) = self.sync() else { return Ok(self.end) };
-        if let Some(Current { first, file }) = written {
-            // As in a write that fails.
-            drop(file.truncate(HEADER + (before.0 - first.0)));
-        }
-        (self.end, self.synced) = (before, before);
-        Err(match error {
-            Error::Doubtful { path, from, source, .. } if from < before => {
-                Error::Doubtful { path, from, to: before, source }
-            }
-            Error::Doubtful { source, .. } => cannot_write(&self.disk, before, source),
-            error => error,
-        })
-    }
-
     fn write(&mut self, batch: &[u8]) -> Result<(), Error> {
         if self.current.as_ref().is_some_and(|current| self.end.0 - current.first.0 >= self.options.segment_bytes) {
             self.leave();
@@ -239,46 +181,6 @@ impl<D: Disk> Journal<D> {
         {
             self.left.push(current);
         }
-    }
-
-    /// Makes everything committed durable.
-    ///
-    /// # Errors
-    /// [`Error::Doubtful`]: what was committed since the last sync may be lost if the power fails.
-    pub fn sync(&mut self) -> Result<(), Error> {
-        let Some(unsynced) = self.begin_sync() else { return Ok(()) };
-        let to = unsynced.to();
-        let result = unsynced.sync();
-        self.end_sync(to, result)
-    }
-
-    /// Hands out what is to be synced; `None` when everything committed is durable. Until
-    /// [`end_sync`](Self::end_sync) is told how that went, no other sync may begin: a failure is reported to only one of
-    /// two that run at once.
-    pub fn begin_sync(&mut self) -> Option<Unsynced<D>> {
-        if self.synced == self.end {
-            return None;
-        }
-        let segments = std::mem::take(&mut self.left).into_iter().chain(self.current.clone());
-        let files = segments.map(|segment| segment.file).collect();
-        let are_names_synced = std::mem::replace(&mut self.are_names_synced, true);
-        Some(Unsynced { disk: self.disk.clone(), files, are_names_synced, to: self.end })
-    }
-
-    /// Takes note of how a sync of everything before `to` ended.
-    ///
-    /// # Errors
-    /// [`Error::Doubtful`] when it failed: what was committed since the last one that did not may be lost if the power fails.
-    pub fn end_sync(&mut self, to: Position, result: io::Result<()>) -> Result<(), Error> {
-        let Err(source) = result else {
-            self.synced = to;
-            return Ok(());
-        };
-        self.are_names_synced = false;
-        self.left.clear();
-        self.current = None;
-        let from = std::mem::replace(&mut self.synced, self.end);
-        Err(Error::Doubtful { path: self.disk.path(""), from, to: self.end, source })
     }
 
     /// Removes the segments that lie wholly before a position. The last one stays. Returns how many went.
@@ -362,7 +264,7 @@ fn cannot_open(disk: &impl Disk, name: &str, source: io::Error) -> Error {
     Error::Io { doing: "open the journal at", path: disk.path(name), source, advice }
 }
 
-fn cannot_write(disk: &impl Disk, first: Position, source: io::Error) -> Error {
+pub(super) fn cannot_write(disk: &impl Disk, first: Position, source: io::Error) -> Error {
     let advice = "requests are refused until it can be written: make room or check the disk";
     Error::Io { doing: "write", path: disk.path(&name(first)), source, advice }
 }

@@ -18,13 +18,15 @@ pub(crate) mod simulated;
 mod simulation;
 mod snapshot;
 mod snapshots;
+mod sync;
 #[cfg(test)]
 mod tests;
 
 pub use disk::{Disk, DiskFile, Files};
 pub use error::{Damage, Error};
-pub use log::{Journal, Opened, Options, Unsynced};
+pub use log::{Journal, Opened, Options};
 pub use record::{Kind, MAX_BODY, Position, Record};
 pub use replay::Replayed;
 pub use snapshot::{load, save, snapshots};
 pub use snapshots::{DamagedSnapshot, LoadError, Loaded, SaveError, Snapshots};
+pub use sync::Unsynced;
