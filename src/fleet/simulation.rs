@@ -183,7 +183,7 @@ impl World {
                     break;
                 }
             }
-            if self.below(4) == 0 {
+            if !self.disk.has_crashed() && self.below(4) == 0 {
                 self.stop(&mut daemon, seen);
             }
             has_power_failed = self.crash(seen);

@@ -85,10 +85,13 @@ impl World {
     }
 
     fn note_sync(&mut self, daemon: &mut Daemon, is_synced: bool, count: usize, seen: &mut Seen) {
+        // A crash in the sync is no failure of the disk: the kernel goes on.
+        if self.disk.has_crashed() {
+            return;
+        }
         if is_synced {
             self.history.synced(count);
-        } else if !self.disk.has_crashed() {
-            // A crash in the sync is no failure of the disk: the kernel goes on.
+        } else {
             self.history.doubted();
             daemon.is_in_doubt = true;
             seen.in_doubt += 1;
