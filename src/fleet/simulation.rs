@@ -87,6 +87,8 @@ struct World {
     requests: BTreeMap<TimestampMs, Arc<Content>>,
     commands: BTreeMap<String, (TenantId, Command)>,
     history: History,
+    /// The power has failed once.
+    has_lost_power: bool,
     /// Inputs that have been lost once.
     gone: BTreeSet<Id>,
     /// Requests of which everything was taken.
@@ -152,6 +154,7 @@ impl World {
             requests: BTreeMap::new(),
             commands: BTreeMap::new(),
             history: History::default(),
+            has_lost_power: false,
             gone: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             snapshots: BTreeMap::from([(Position::START, Vec::new())]),
@@ -196,6 +199,7 @@ impl World {
     fn crash(&mut self, seen: &mut Seen) -> bool {
         let crash = if self.below(2) == 0 { Crash::Kill } else { Crash::Power };
         self.disk.restart(crash);
+        self.has_lost_power |= crash == Crash::Power;
         match crash {
             Crash::Kill => seen.kills += 1,
             Crash::Power => seen.power_failures += 1,
@@ -236,6 +240,7 @@ impl World {
         let replayed = store.replay(&mut engine, &mut |at, taken| assert_eq!(taken, Ok(()), "at {at}"));
         let replayed = replayed.unwrap();
         engine.scores();
+        assert!(self.has_lost_power || replayed.lost.is_empty(), "nothing can be lost: {:?}", replayed.lost);
         seen.fallbacks += found.damaged.len() as u64;
         seen.lost += replayed.lost.len() as u64;
         let gone = self.history.recover(&engine.taken, in_snapshot, has_power_failed);
