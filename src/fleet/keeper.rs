@@ -1,4 +1,5 @@
-//! What is kept on disk while the engine runs: the journal of everything that changes it, and snapshots.
+//! What is kept on disk while the engine runs, in a folder of the file system: the threads, the clocks, the log and the
+//! lock around a [`Store`], which decides.
 
 use std::{
     fs::File,
@@ -14,12 +15,10 @@ use std::{
 
 use crossbeam_channel::Receiver;
 
-use super::{Input, Request, threads::Running};
+use super::{Input, store::Store, taking::Takes};
 use crate::{
-    engine::{Image, Part},
-    ingest::remote_write::{Limits, Protocol, WriteRequest, decompress},
-    journal::{self, Files, Journal, Kind, Position, Record},
-    signal::Command,
+    engine::{Image, Part, Snapshot},
+    journal::{self, Files, Position, SaveError},
 };
 
 /// When what was written is made to survive a power failure too.
@@ -27,7 +26,7 @@ use crate::{
 pub enum SyncPolicy {
     /// Before each answer.
     Always,
-    /// At the latest after this time.
+    /// Beside the answers; a sync begins at the latest after this time.
     Interval(Duration),
     /// When the operating system sees fit.
     Never,
@@ -45,6 +44,9 @@ pub enum StartError {
     /// The folder cannot be used.
     #[error("cannot use {}", .0.display())]
     Folder(PathBuf, #[source] io::Error),
+    /// No snapshot can be read; nothing was overwritten.
+    #[error(transparent)]
+    Snapshot(#[from] journal::LoadError),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] journal::Error),
@@ -55,7 +57,7 @@ pub enum StartError {
 pub struct Kept {
     /// Bytes in the journal.
     pub journal_bytes: AtomicU64,
-    /// Batches that could not be written.
+    /// Batches that could not be written, and syncs that failed.
     pub failures: AtomicU64,
     /// Snapshots written since the start.
     pub snapshots: AtomicU64,
@@ -66,13 +68,12 @@ pub struct Kept {
 /// The journal and its snapshots, in one folder that no other process may use meanwhile.
 #[derive(Debug)]
 pub struct Keeper {
-    dir: PathBuf,
-    journal: Journal<Files>,
-    from: Position,
-    policy: SyncPolicy,
-    synced_at: Instant,
-    is_failing: bool,
+    store: Store<Files>,
+    started: Instant,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+    syncing_to: Position,
     saving: Option<JoinHandle<()>>,
+    is_failing: bool,
     kept: Arc<Kept>,
     /// Held until the end.
     _lock: Lock,
@@ -95,22 +96,33 @@ impl Keeper {
         Ok(Lock(lock))
     }
 
-    /// Opens the journal of a folder; `from` is the position of the snapshot that was restored.
+    /// Opens the journal of a folder, which nobody else may use meanwhile; gives the newest snapshot, if there is one.
     ///
     /// # Errors
-    /// [`StartError`] when the journal cannot be used.
-    pub fn open(dir: PathBuf, lock: Lock, from: Position, policy: SyncPolicy) -> Result<Self, StartError> {
-        let folder = |source| StartError::Folder(dir.clone(), source);
-        let files = Files::new(&dir).map_err(folder)?;
-        let floor = journal::snapshots(files.clone()).floor().map_err(folder)?;
-        let (journal, opened) = Journal::open(files, journal::Options::default(), floor)?;
-        for damage in &opened.cut {
+    /// [`StartError`] when the folder is in use, or a snapshot or the journal cannot be used.
+    pub fn open(dir: &Path, policy: SyncPolicy) -> Result<(Self, Option<Snapshot>), StartError> {
+        let lock = Self::lock(dir)?;
+        let files = Files::new(dir).map_err(|source| StartError::Folder(dir.to_owned(), source))?;
+        let (store, found) = Store::open(files, journal::Options::default(), policy)?;
+        for damaged in &found.damaged {
+            tracing::warn!(%damaged, "an older state is restored");
+        }
+        for damage in &found.cut {
             tracing::warn!(%damage, "the journal's end was torn, as a crash leaves it, and was cut off");
         }
         let kept = Arc::new(Kept::default());
-        kept.journal_bytes.store(journal.bytes(), Ordering::Relaxed);
-        let synced_at = Instant::now();
-        Ok(Self { dir, journal, from, policy, synced_at, is_failing: false, saving: None, kept, _lock: lock })
+        kept.journal_bytes.store(store.bytes(), Ordering::Relaxed);
+        let keeper = Self {
+            store,
+            started: Instant::now(),
+            syncing: None,
+            syncing_to: Position::START,
+            saving: None,
+            is_failing: false,
+            kept,
+            _lock: lock,
+        };
+        Ok((keeper, found.snapshot))
     }
 
     pub(super) fn kept(&self) -> Arc<Kept> {
@@ -118,43 +130,68 @@ impl Keeper {
     }
 
     /// Has the engine take what the journal holds beyond the snapshot, as it took it the first time.
-    pub(super) fn replay(&self, engine: &mut Running) -> Result<(), StartError> {
+    pub(super) fn replay(&self, engine: &mut impl Takes) -> Result<(), StartError> {
         let (began, mut told) = (Instant::now(), Instant::now());
-        let all = self.journal.end().0.saturating_sub(self.from.0);
-        let replayed = self.journal.replay(self.from, |at, record| {
+        let (from, bytes) = (self.store.from(), self.store.end().0.saturating_sub(self.store.from().0));
+        let replayed = self.store.replay(engine, &mut |at, taken| {
             if told.elapsed() > Duration::from_secs(5) {
                 told = Instant::now();
-                tracing::info!(bytes = at.0 - self.from.0, of = all, "replaying the journal");
+                tracing::info!(bytes = at.0 - from.0, of = bytes, "replaying the journal");
             }
-            if let Err(error) = take(engine, &record) {
+            if let Err(error) = taken {
                 tracing::error!(position = at.0, error, "a record of the journal cannot be taken");
             }
-            Ok::<_, journal::Error>(())
         })?;
         for lost in &replayed.lost {
             tracing::error!(%lost, "a part of the journal cannot be read: requests that were acknowledged are lost");
         }
         if replayed.records > 0 {
             let seconds = began.elapsed().as_secs_f64();
-            tracing::info!(records = replayed.records, bytes = all, seconds, "the journal is replayed");
+            tracing::info!(records = replayed.records, bytes, seconds, "the journal is replayed");
         }
         Ok(())
     }
 
     /// Time after which [`Keeper::keep`] should be called although there is nothing to keep.
     pub(super) fn until_sync(&self) -> Duration {
-        match self.policy {
-            SyncPolicy::Interval(period) if self.journal.synced() < self.journal.end() => {
-                period.saturating_sub(self.synced_at.elapsed())
+        self.store.until_sync(self.started.elapsed())
+    }
+
+    /// Writes a batch. Returns whether it is kept; if not, nothing of it may be acknowledged.
+    pub(super) fn keep(&mut self, batch: &[Input]) -> bool {
+        if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.end_sync();
+        }
+        let is_kept = batch.is_empty() || {
+            let result = self.store.keep(batch, now_ms());
+            self.note(result)
+        };
+        self.kept.journal_bytes.store(self.store.bytes(), Ordering::Relaxed);
+        if let Some(unsynced) = self.store.begin_sync(self.started.elapsed()) {
+            self.syncing_to = unsynced.to();
+            match std::thread::Builder::new().name("sync".to_owned()).spawn(move || unsynced.sync()) {
+                Ok(thread) => self.syncing = Some(thread),
+                Err(error) => {
+                    let result = self.store.end_sync(self.syncing_to, Err(error));
+                    self.note(result);
+                }
             }
-            _ => Duration::from_secs(3_600),
+        }
+        is_kept
+    }
+
+    /// Waits for a sync that is running.
+    fn end_sync(&mut self) {
+        if let Some(thread) = self.syncing.take() {
+            let result = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread for it panicked")));
+            let result = self.store.end_sync(self.syncing_to, result);
+            if result.is_err() {
+                self.note(result);
+            }
         }
     }
 
-    /// Writes a batch, and syncs when it is time. Returns whether it is kept; if not, nothing of it may be acknowledged.
-    pub(super) fn keep(&mut self, batch: &[Input]) -> bool {
-        let result = self.write(batch);
-        self.kept.journal_bytes.store(self.journal.bytes(), Ordering::Relaxed);
+    fn note(&mut self, result: Result<(), journal::Error>) -> bool {
         match result {
             Ok(()) => {
                 if std::mem::take(&mut self.is_failing) {
@@ -172,60 +209,19 @@ impl Keeper {
         }
     }
 
-    fn write(&mut self, batch: &[Input]) -> Result<(), journal::Error> {
-        for input in batch {
-            match input {
-                Input::Write { request, .. } => {
-                    let Request { tenant, protocol, raw, received, .. } = request;
-                    let kind = match protocol {
-                        Protocol::V1 => Kind::RemoteWrite1,
-                        Protocol::V2 => Kind::RemoteWrite2,
-                    };
-                    self.journal.append(&Record { received_at: *received, kind, tenant: tenant.clone(), body: raw })?;
-                }
-                Input::Tell { tenant, command, .. } => {
-                    // Commands are short, and made here.
-                    let body = serde_json::to_vec(command).unwrap_or_default();
-                    let (received_at, tenant) = (now_ms(), tenant.clone());
-                    self.journal.append(&Record { received_at, kind: Kind::Command, tenant, body: &body })?;
-                }
-                Input::Save => {}
-            }
-        }
-        self.journal.commit()?;
-        let is_due = match self.policy {
-            SyncPolicy::Always => true,
-            SyncPolicy::Interval(period) => self.synced_at.elapsed() >= period,
-            SyncPolicy::Never => false,
-        };
-        if is_due {
-            self.synced_at = Instant::now();
-            self.journal.sync()?;
-        }
-        Ok(())
-    }
-
-    /// Whether no snapshot is being made; one that was, has its part of the journal removed.
-    pub(super) fn is_idle(&mut self) -> bool {
-        if self.saving.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return false;
-        }
-        self.saving = None;
-        true
+    /// Whether a snapshot is to be made now: it is asked for, or needed, and none is being made.
+    pub(super) fn is_time_to_save(&self, is_asked: bool) -> bool {
+        let is_saving = self.saving.as_ref().is_some_and(|thread| !thread.is_finished());
+        (is_asked || self.store.needs_snapshot()) && !is_saving
     }
 
     /// Writes a snapshot of the state at the journal's end, in the background.
     pub(super) fn save(&mut self, mut image: Image, parts: Receiver<(usize, Part)>) {
         // What the snapshot before this one has made superfluous.
-        let needed = Files::new(&self.dir).and_then(|files| journal::snapshots(files).needed());
-        if let Err(error) = needed.map(|needed| self.journal.retain(needed)) {
+        if let Err(error) = self.store.retain() {
             tracing::warn!(%error, "old parts of the journal cannot be removed");
         }
-        if let Err(error) = self.journal.sync() {
-            tracing::warn!(%error, "no snapshot is made, because the journal cannot be synced");
-            return;
-        }
-        let (dir, position, kept) = (self.dir.clone(), self.journal.end(), self.kept.clone());
+        let (place, kept) = (self.store.place(), self.kept.clone());
         let save = move || {
             let mut parts: Vec<(usize, Part)> = parts.into_iter().collect();
             parts.sort_by_key(|(shard, _)| *shard);
@@ -235,16 +231,12 @@ impl Keeper {
                 tracing::error!("no snapshot is made, because a part of the state is missing");
                 return;
             }
-            match journal::save(&dir, position, &image) {
+            match place.save(&image) {
                 Ok(bytes) => {
                     kept.snapshots.fetch_add(1, Ordering::Relaxed);
                     kept.snapshot_at.store(now_ms(), Ordering::Relaxed);
-                    tracing::info!(
-                        bytes,
-                        position = position.0,
-                        seconds = began.elapsed().as_secs_f64(),
-                        "state is saved"
-                    );
+                    let (position, seconds) = (place.position.0, began.elapsed().as_secs_f64());
+                    tracing::info!(bytes, position, seconds, "state is saved");
                 }
                 Err(error) => tracing::error!(%error, "no snapshot is made; the journal is kept until one is"),
             }
@@ -255,39 +247,24 @@ impl Keeper {
         }
     }
 
-    /// Waits for a snapshot that is being made, syncs, and tells how far the journal has come.
-    pub(super) fn end(mut self) -> Position {
+    /// Writes the last snapshot, of all that was kept, and gives the folder free. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn end(mut self, image: &Image) -> Result<u64, SaveError> {
         if let Some(thread) = self.saving.take() {
             // It has told what it had to tell.
             drop(thread.join());
         }
-        if let Err(error) = self.journal.sync() {
+        self.end_sync();
+        if let Err(error) = self.store.sync() {
             tracing::warn!(%error, "the journal's end may not survive a power failure");
         }
-        self.journal.end()
+        self.store.place().save(image)
     }
 }
 
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Has the engine take a record.
-fn take(engine: &mut Running, record: &Record<'_>) -> Result<(), String> {
-    let protocol = match record.kind {
-        Kind::RemoteWrite1 => Protocol::V1,
-        Kind::RemoteWrite2 => Protocol::V2,
-        Kind::Command => {
-            let command: Command = serde_json::from_slice(record.body).map_err(|error| error.to_string())?;
-            return engine.tell(&record.tenant, &command).map(drop).map_err(|error| error.to_string());
-        }
-    };
-    // What was within the limits when it came is so now.
-    let limits = Limits { body_bytes: usize::MAX, ..Limits::default() };
-    let decoded = decompress(record.body, &limits).and_then(|raw| WriteRequest::decode(protocol, raw, &limits));
-    let body = Arc::new(decoded.map_err(|error| error.to_string())?);
-    let (tenant, received) = (record.tenant.clone(), record.received_at);
-    engine.write(&Request { tenant, protocol, raw: axum::body::Bytes::new(), body, received }, None);
-    Ok(())
 }

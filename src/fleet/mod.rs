@@ -11,6 +11,10 @@
 mod keeper;
 mod queue;
 mod read;
+#[cfg(test)]
+mod simulation;
+mod store;
+mod taking;
 mod threads;
 
 use std::{
@@ -40,7 +44,6 @@ use crate::{
         WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
-    journal::Position,
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
 };
 
@@ -314,17 +317,17 @@ impl Fleet {
 }
 
 impl FleetThreads {
-    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state, and the position of
-    /// the journal it has come to. Blocks.
+    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state, and who is to keep it
+    /// with [`Keeper::end`]. Blocks.
     ///
     /// # Errors
     /// A thread panicked; its part of the state is lost.
-    pub fn join(self) -> Result<(Image, Position), &'static str> {
-        let Ended { mut image, position } = self.router.join().map_err(|_| "the router's thread panicked")??;
+    pub fn join(self) -> Result<(Image, Option<Keeper>), &'static str> {
+        let Ended { mut image, keeper } = self.router.join().map_err(|_| "the router's thread panicked")??;
         for thread in self.shards {
             let shard = thread.join().map_err(|_| "a shard's thread panicked")?;
             image.push(shard.save().map_err(|_| "a shard's state could not be encoded")?);
         }
-        Ok((image, position))
+        Ok((image, keeper))
     }
 }

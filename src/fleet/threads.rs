@@ -4,10 +4,13 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::{Gather, Gathering, Input, Keeper, Message, Request, Unavailable, queue::Exit};
+use super::{
+    Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
+    queue::Exit,
+    taking::{Reply, Takes, take_batch},
+};
 use crate::{
     engine::{Image, Part, Router, Shard, Told, Trainer, malformed},
-    journal::Position,
     signal::{Command, Finding, TenantId},
 };
 
@@ -69,10 +72,10 @@ pub(super) struct Running {
     shards: Arc<[Sender<Message>]>,
 }
 
-/// What the router leaves: the state without the shards' parts, and how far the journal has come.
+/// What the router leaves: the state without the shards' parts, and who keeps it.
 pub(super) struct Ended {
     pub(super) image: Image,
-    pub(super) position: Position,
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl Running {
@@ -80,13 +83,21 @@ impl Running {
         Self { router, trainer: Training::Idle(trainer), shards }
     }
 
+    /// Begins an image of the state at this place of the input; the shards' parts come as they get there.
+    fn image(&mut self) -> Option<(Image, Receiver<(usize, Part)>)> {
+        let (reply, parts) = bounded(self.shards.len());
+        for shard in self.shards.iter() {
+            shard.send(Message::Save(reply.clone())).ok()?;
+        }
+        let image = Image::begin(self.trainer.idle(), &self.router, self.shards.len());
+        image.map_err(|error| tracing::error!(%error, "the state cannot be encoded")).ok().map(|image| (image, parts))
+    }
+}
+
+impl Takes for Running {
     /// Splits a request over the shards. Training runs beside the router; a turn waits for the one before to be trained, so
     /// that the same input has the same forests in force at the same place.
-    pub(super) fn write(
-        &mut self,
-        request: &Request,
-        reply: Option<tokio::sync::oneshot::Sender<Result<crate::engine::WriteReport, Unavailable>>>,
-    ) {
+    fn write(&mut self, request: &Request, reply: Option<Reply>) {
         for _ in 0..self.router.turns_before(&request.tenant, &request.body, request.received) {
             self.trainer.turn(&self.shards);
         }
@@ -102,7 +113,7 @@ impl Running {
     }
 
     /// Tells all shards; gives the finding it was about, as it is now.
-    pub(super) fn tell(&mut self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
+    fn tell(&mut self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable> {
         self.router.hear(command);
         let (reply, answers) = bounded(self.shards.len());
         for shard in self.shards.iter() {
@@ -117,16 +128,6 @@ impl Running {
             }
         }
         Ok(told.into_iter().find_map(|told| told.finding))
-    }
-
-    /// Begins an image of the state at this place of the input; the shards' parts come as they get there.
-    fn image(&mut self) -> Option<(Image, Receiver<(usize, Part)>)> {
-        let (reply, parts) = bounded(self.shards.len());
-        for shard in self.shards.iter() {
-            shard.send(Message::Save(reply.clone())).ok()?;
-        }
-        let image = Image::begin(self.trainer.idle(), &self.router, self.shards.len());
-        image.map_err(|error| tracing::error!(%error, "the state cannot be encoded")).ok().map(|image| (image, parts))
     }
 }
 
@@ -143,29 +144,17 @@ pub(super) fn run_router(
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let is_due = batch.iter().any(|input| matches!(input, Input::Save));
         let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&batch));
-        for input in batch {
-            match input {
-                Input::Write { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
-                Input::Tell { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
-                Input::Write { request, reply } => engine.write(&request, Some(reply)),
-                Input::Tell { tenant, command, reply, .. } => drop(reply.send(engine.tell(&tenant, &command))),
-                Input::Save => {}
-            }
-        }
+        let is_asked = take_batch(&mut engine, batch, is_kept);
         // The journal holds the whole batch: so must the state that is saved as that of the journal's end.
-        if is_due
-            && let Some(keeper) = &mut keeper
-            && keeper.is_idle()
+        if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_time_to_save(is_asked))
             && let Some((image, parts)) = engine.image()
         {
             keeper.save(image, parts);
         }
     }
     let image = Image::begin(engine.trainer.idle(), &engine.router, engine.shards.len());
-    let image = image.map_err(|_| "the state could not be encoded")?;
-    Ok(Ended { image, position: keeper.map(Keeper::end).unwrap_or_default() })
+    Ok(Ended { image: image.map_err(|_| "the state could not be encoded")?, keeper })
 }
 
 enum Training {

@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder of files.
-pub trait Disk: fmt::Debug {
+/// A folder of files. Clones are the same folder.
+pub trait Disk: Clone + fmt::Debug {
     /// An open file.
     type File: DiskFile;
 

@@ -4,14 +4,13 @@
 //! [`commit`](Journal::commit) once, [`sync`](Journal::sync) if that is asked for, and then answer them all. What is
 //! committed survives the death of the process; what is synced survives a power failure. After an error nothing of the batch is
 //! to be acknowledged, and the journal is ready for the next one: a refused batch is cut off, and no file that failed is
-//! ever written again; the next commit begins a new segment. A batch whose commit succeeded and whose sync failed stays in the journal,
-//! and is replayed although its senders were told to try again.
+//! ever written again; the next commit begins a new segment.
 //!
 //! At the start: load the newest snapshot, [`open`](Journal::open), [`replay`](Journal::replay) from the snapshot's position.
-//! For a snapshot: `sync`, save at [`end`](Journal::end) once the engine has taken everything before it, and then
+//! For a snapshot: save at [`end`](Journal::end) once the engine has taken everything before it, and then
 //! [`retain`](Journal::retain) what [`Snapshots::needed`](super::Snapshots::needed) says.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{
     Damage, Disk, DiskFile, Error, Position, Record,
@@ -42,20 +41,26 @@ pub struct Journal<D: Disk> {
     options: Options,
     /// First positions of the segments, ascending; the last one is being written, or finished.
     pub(super) segments: Vec<Position>,
-    current: Option<Current<D::File>>,
+    pub(super) current: Option<Current<D::File>>,
     /// Segments left since the last sync.
-    unsynced: Vec<Current<D::File>>,
-    are_names_synced: bool,
-    synced: Position,
-    end: Position,
+    pub(super) left: Vec<Current<D::File>>,
+    pub(super) are_names_synced: bool,
+    pub(super) synced: Position,
+    pub(super) end: Position,
     buffer: Vec<u8>,
 }
 
 /// A segment open for writing.
 #[derive(Debug)]
-struct Current<F> {
-    first: Position,
-    file: F,
+pub(super) struct Current<F> {
+    pub(super) first: Position,
+    pub(super) file: Arc<F>,
+}
+
+impl<F> Clone for Current<F> {
+    fn clone(&self) -> Self {
+        Self { first: self.first, file: self.file.clone() }
+    }
 }
 
 /// What [`Journal::open`] met.
@@ -91,7 +96,7 @@ impl<D: Disk> Journal<D> {
             options,
             segments,
             current: None,
-            unsynced: Vec::new(),
+            left: Vec::new(),
             are_names_synced: true,
             synced: end,
             end,
@@ -103,9 +108,10 @@ impl<D: Disk> Journal<D> {
     /// Takes a record into the batch. Returns where it stands once the batch is committed.
     ///
     /// # Errors
-    /// The body is too long; the batch stays as it was.
+    /// The body is too long; the whole batch is dropped.
     pub fn append(&mut self, record: &Record<'_>) -> Result<Position, Error> {
         if record.body.len() > MAX_BODY {
+            self.buffer.clear();
             return Err(Error::TooLong { bytes: record.body.len() });
         }
         let at = Position(self.end.0 + self.buffer.len() as u64);
@@ -165,7 +171,7 @@ impl<D: Disk> Journal<D> {
         if self.segments.last() != Some(&first) {
             self.segments.push(first);
         }
-        Ok(Current { first, file })
+        Ok(Current { first, file: Arc::new(file) })
     }
 
     /// Turns away from the current segment, which is to be synced if it holds anything.
@@ -173,36 +179,8 @@ impl<D: Disk> Journal<D> {
         if let Some(current) = self.current.take()
             && current.first < self.end
         {
-            self.unsynced.push(current);
+            self.left.push(current);
         }
-    }
-
-    /// Makes everything committed durable.
-    ///
-    /// # Errors
-    /// [`Error::Doubtful`]: what was committed since the last sync may be lost if the power fails.
-    pub fn sync(&mut self) -> Result<(), Error> {
-        if self.synced == self.end {
-            return Ok(());
-        }
-        let result = self.sync_files();
-        let from = std::mem::replace(&mut self.synced, self.end);
-        self.unsynced.clear();
-        result.map_err(|source| {
-            self.current = None;
-            Error::Doubtful { path: self.disk.path(""), from, to: self.end, source }
-        })
-    }
-
-    fn sync_files(&mut self) -> io::Result<()> {
-        for segment in self.unsynced.iter().chain(&self.current) {
-            segment.file.sync()?;
-        }
-        if !self.are_names_synced {
-            self.disk.sync_dir()?;
-            self.are_names_synced = true;
-        }
-        Ok(())
     }
 
     /// Removes the segments that lie wholly before a position. The last one stays. Returns how many went.
@@ -223,7 +201,7 @@ impl<D: Disk> Journal<D> {
                 _ => {}
             }
             self.segments.remove(0);
-            self.unsynced.retain(|segment| segment.first != first);
+            self.left.retain(|segment| segment.first != first);
             removed += 1;
         }
         Ok(removed)
@@ -286,7 +264,7 @@ fn cannot_open(disk: &impl Disk, name: &str, source: io::Error) -> Error {
     Error::Io { doing: "open the journal at", path: disk.path(name), source, advice }
 }
 
-fn cannot_write(disk: &impl Disk, first: Position, source: io::Error) -> Error {
+pub(super) fn cannot_write(disk: &impl Disk, first: Position, source: io::Error) -> Error {
     let advice = "requests are refused until it can be written: make room or check the disk";
     Error::Io { doing: "write", path: disk.path(&name(first)), source, advice }
 }

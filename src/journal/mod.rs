@@ -9,13 +9,16 @@ mod error;
 mod log;
 mod record;
 mod replay;
+#[cfg(test)]
+pub(crate) mod seeds;
 mod segment;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
 mod snapshots;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +29,4 @@ pub use record::{Kind, MAX_BODY, Position, Record};
 pub use replay::Replayed;
 pub use snapshot::{load, save, snapshots};
 pub use snapshots::{DamagedSnapshot, LoadError, Loaded, SaveError, Snapshots};
+pub use sync::Unsynced;

@@ -18,7 +18,7 @@ use super::{Disk, DiskFile};
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Crash {
+pub(crate) enum Crash {
     /// The process dies.
     Kill,
     /// The machine dies.
@@ -27,11 +27,11 @@ pub(super) enum Crash {
 
 /// A handle; clones are the same disk.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedDisk(Arc<Mutex<State>>);
+pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
 
 /// An open file.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedFile {
+pub(crate) struct SimulatedFile {
     disk: SimulatedDisk,
     inode: usize,
     /// Which run opened it; one of a run that is over is of no use.
@@ -95,7 +95,7 @@ enum Fate {
 }
 
 impl SimulatedDisk {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             dice: Pcg32::new(seed, 1),
             inodes: Vec::new(),
@@ -117,33 +117,33 @@ impl SimulatedDisk {
     }
 
     /// Dies before, after or in the middle of the call that comes after so many others; only calls that change something count.
-    pub(super) fn crash_after(&self, calls: u64) {
+    pub(crate) fn crash_after(&self, calls: u64) {
         let mut state = self.state();
         state.crash_at = Some(state.calls + calls);
     }
 
     /// Fails once at the call that comes after so many others.
-    pub(super) fn fail_after(&self, calls: u64) {
+    pub(crate) fn fail_after(&self, calls: u64) {
         let mut state = self.state();
         state.fail_at = Some(state.calls + calls);
     }
 
     /// From now on, every call fails or no call does.
-    pub(super) fn set_broken(&self, is_broken: bool) {
+    pub(crate) fn set_broken(&self, is_broken: bool) {
         self.state().is_broken = is_broken;
     }
 
     /// So many bytes can be written, or any number.
-    pub(super) fn set_space(&self, space: Option<usize>) {
+    pub(crate) fn set_space(&self, space: Option<usize>) {
         self.state().space = space;
     }
 
-    pub(super) fn has_crashed(&self) -> bool {
+    pub(crate) fn has_crashed(&self) -> bool {
         self.state().has_crashed
     }
 
     /// Ends the run, as if it had crashed if it has not; the disk is as the next run finds it, and works.
-    pub(super) fn restart(&self, crash: Crash) {
+    pub(crate) fn restart(&self, crash: Crash) {
         let mut state = self.state();
         if crash == Crash::Power {
             state.lose_power();
@@ -154,13 +154,13 @@ impl SimulatedDisk {
     }
 
     /// Contents of a file as the operating system shows it.
-    pub(super) fn contents(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.names.get(name).map(|inode| state.inodes[*inode].shown.clone())
     }
 
     /// Puts a file there, durable.
-    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state();
         let inode = state.inodes.len();
         state.inodes.push(Inode { held: bytes.clone(), dirty_from: bytes.len(), shown: bytes });

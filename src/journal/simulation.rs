@@ -1,16 +1,12 @@
 //! The journal and its snapshots on a disk that fails, crash after crash, against what was acknowledged.
-//!
-//! `VIGIE_SIM_SEEDS=10000 cargo test --lib journal::simulation` runs more seeds; `VIGIE_SIM_SEED=7` runs one.
+//! How many seeds are run is said in [`seeds`].
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_pcg::{Pcg32, rand_core::Rng};
 
 use super::{
-    Disk, Error, Journal, Kind, Options, Position, Record, Snapshots,
+    Disk, Error, Journal, Kind, Options, Position, Record, Snapshots, seeds,
     simulated::{Crash, SimulatedDisk},
 };
 use crate::signal::TenantId;
@@ -20,32 +16,12 @@ const GENERATIONS: usize = 3;
 
 #[test]
 fn what_was_acknowledged_is_there_after_every_crash() {
-    let number = |key| env::var(key).ok().map(|value: String| value.parse::<u64>().unwrap());
-    let seeds = match number("VIGIE_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("VIGIE_SIM_SEEDS").unwrap_or(SEEDS),
-    };
     let mut seen = Seen::default();
-    let is_one = seeds.end - seeds.start == 1;
-    for seed in seeds {
-        let _story = Story(seed);
-        World::new(seed).run(&mut seen);
-    }
+    let are_enough = seeds::each("journal::simulation", SEEDS, |seed| World::new(seed).run(&mut seen));
     // A simulation in which nothing happens proves nothing.
     let Seen { kills, power_failures, lost, cut, refused, doubtful, fallbacks, crashes_at_start } = seen;
     let counts = [kills, power_failures, lost, cut, refused, doubtful, fallbacks, crashes_at_start];
-    assert!(is_one || counts.iter().all(|count| *count > 0), "{seen:?}");
-}
-
-/// Tells how to see it again.
-struct Story(u64);
-
-impl Drop for Story {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("again with: VIGIE_SIM_SEED={} cargo test --lib journal::simulation", self.0);
-        }
-    }
+    assert!(!are_enough || counts.iter().all(|count| *count > 0), "{seen:?}");
 }
 
 /// What happened in all seeds.
@@ -240,12 +216,17 @@ impl World {
         for id in batch.clone() {
             run.journal.append(&self.record(id, &body(id))).unwrap();
         }
-        let known = if run.journal.commit().is_ok() {
+        let is_durable = self.below(4) == 0;
+        let committed = if is_durable { run.journal.commit_durably() } else { run.journal.commit() };
+        if is_durable && !self.disk.has_crashed() {
+            self.note_sync(&committed, seen);
+        }
+        let known = if committed.is_ok() {
             for known in self.known.values_mut().filter(|known| **known == Known::Refused) {
                 *known = Known::Superseded;
             }
             run.state.extend(batch.clone());
-            Known::Committed
+            if is_durable { Known::Synced } else { Known::Committed }
         } else {
             seen.refused += 1;
             Known::Refused
@@ -256,20 +237,27 @@ impl World {
     fn sync(&mut self, run: &mut Run, seen: &mut Seen) -> Result<(), Error> {
         let result = run.journal.sync();
         // A crash in the sync is no failure of the disk: the kernel goes on.
-        if self.disk.has_crashed() {
-            return result;
+        if !self.disk.has_crashed() {
+            self.note_sync(&result, seen);
         }
-        let known = if result.is_ok() { Known::Synced } else { Known::Doubtful };
-        seen.doubtful += u64::from(result.is_err());
+        result
+    }
+
+    fn note_sync<T>(&mut self, result: &Result<T, Error>, seen: &mut Seen) {
+        let is_doubtful = matches!(result, Err(Error::Doubtful { .. }));
+        let known = if is_doubtful { Known::Doubtful } else { Known::Synced };
+        seen.doubtful += u64::from(is_doubtful);
+        if result.is_err() && !is_doubtful {
+            return;
+        }
         for entry in self.known.values_mut() {
             match entry {
                 Known::Committed => *entry = known,
                 // Part of it may be in the file whose sync failed.
-                Known::Refused if result.is_err() => *entry = Known::Doubtful,
+                Known::Refused if is_doubtful => *entry = Known::Doubtful,
                 _ => {}
             }
         }
-        result
     }
 
     fn snapshot(&mut self, run: &mut Run, seen: &mut Seen) {

@@ -226,11 +226,45 @@ fn a_failed_sync_is_told_and_its_file_left() {
 }
 
 #[test]
-fn a_body_that_is_too_long_leaves_the_batch_as_it_was() {
+fn a_batch_that_cannot_be_made_durable_is_not_in_the_journal() {
+    // Making the file, its header, the batch, the sync of the file and that of the names.
+    for calls in 0..5 {
+        let disk = SimulatedDisk::new(0);
+        let (mut journal, _) = open(&disk, Options::default());
+        append(&mut journal, "aaaa");
+        disk.fail_after(calls);
+        assert!(matches!(journal.commit_durably(), Err(Error::Io { .. })), "{calls}");
+        assert_eq!((journal.end(), journal.synced()), (Position::START, Position::START));
+        append(&mut journal, "bbbb");
+        assert_eq!(journal.commit_durably().unwrap(), Position(LENGTH));
+        disk.restart(Crash::Power);
+        assert_eq!(replay(&open(&disk, Options::default()).0, Position::START).0, ["bbbb"]);
+    }
+}
+
+#[test]
+fn what_is_committed_during_a_sync_is_synced_by_the_next_one() {
+    let disk = SimulatedDisk::new(0);
+    let (mut journal, _) = open(&disk, TINY);
+    commit(&mut journal, "aaaa");
+    let first = journal.begin_sync().unwrap();
+    commit(&mut journal, "bbbb");
+    let to = first.to();
+    first.sync().unwrap();
+    journal.end_sync(to, Ok(())).unwrap();
+    assert_eq!((to, journal.synced()), (Position(LENGTH), Position(LENGTH)));
+    journal.sync().unwrap();
+    disk.restart(Crash::Power);
+    assert_eq!(replay(&open(&disk, TINY).0, Position::START).0, ["aaaa", "bbbb"]);
+}
+
+#[test]
+fn a_body_that_is_too_long_drops_the_batch() {
     let (mut journal, _) = open(&SimulatedDisk::new(0), Options::default());
     append(&mut journal, "aaaa");
     let body = vec![0; MAX_BODY + 1];
     let record = Record { received_at: 0, kind: Kind::Command, tenant: TenantId::default(), body: &body };
     assert!(matches!(journal.append(&record), Err(Error::TooLong { .. })));
-    assert_eq!(journal.commit().unwrap(), Position(LENGTH));
+    assert_eq!(commit(&mut journal, "bbbb"), Position::START);
+    assert_eq!(replay(&journal, Position::START).0, ["bbbb"]);
 }

@@ -51,9 +51,6 @@ pub enum StopError {
     /// The configuration was not checked when it was made, and cannot work.
     #[error(transparent)]
     Config(#[from] Problem),
-    /// State could not be restored; nothing was overwritten.
-    #[error(transparent)]
-    Restore(#[from] journal::LoadError),
     /// State could not be saved.
     #[error(transparent)]
     Save(#[from] journal::SaveError),
@@ -138,7 +135,7 @@ impl Daemon {
             connections.abort();
         }
         app.abandon();
-        save(&app, threads).await
+        save(threads).await
     }
 }
 
@@ -176,15 +173,8 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
     };
     let path = app.config().data_dir.clone();
     let started = tokio::task::spawn_blocking(move || {
-        // The folder first: nobody else may write what is read here.
-        let keeper = Keeper::lock(&path)?;
-        let restored = journal::load(&path)?;
-        let is_restored = restored.is_some();
-        for damaged in restored.iter().flat_map(|restored| &restored.damaged) {
-            tracing::warn!(%damaged, "an older state is restored");
-        }
-        let (position, snapshot) = restored.map_or_else(Default::default, |found| (found.position, Some(found.value)));
-        let keeper = Keeper::open(path, keeper, position, policy)?;
+        let (keeper, snapshot) = Keeper::open(&path, policy)?;
+        let is_restored = snapshot.is_some();
         Ok::<_, StopError>((Fleet::start(&options, snapshot, Some(keeper))?, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
@@ -194,14 +184,14 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
 }
 
 /// Stops the engine, which finishes what it has accepted, and saves its state.
-async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
-    let path = app.config().data_dir.clone();
+async fn save(threads: FleetThreads) -> Result<(), StopError> {
     let saved = tokio::task::spawn_blocking(move || {
-        let (image, position) = threads.join().map_err(StopError::Lost)?;
-        Ok::<_, StopError>(journal::save(&path, position, &image)?)
+        let (image, keeper) = threads.join().map_err(StopError::Lost)?;
+        Ok::<_, StopError>(keeper.map(|keeper| keeper.end(&image)).transpose()?)
     });
-    let bytes = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
-    tracing::info!(bytes, "state is saved");
+    if let Some(bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))?? {
+        tracing::info!(bytes, "state is saved");
+    }
     Ok(())
 }
 
