@@ -12,7 +12,7 @@ use super::{
     lessons::Shape,
     pace::Pace,
     state::Workload,
-    tenant::{Context, Tenant},
+    tenant::{Context, Tenant, is_next_look},
 };
 use crate::{
     anomaly::{
@@ -111,6 +111,9 @@ impl Tenant {
         workload.state.present = 0;
         workload.state.rows = workload.state.rows.saturating_add(1);
         let step = workload.state.last_row_at.map_or(0, |last| workload.state.step.observe(at - last));
+        if is_next_look(workload.state.last_row_at, at) {
+            workload.state.window.forget_before(context.options.oldest(self.swept_at));
+        }
         workload.state.last_row_at = Some(at);
         if at.saturating_sub(workload.state.paused_at) <= 2 * i64::from(workload.state.step.interval()) {
             workload.state.row.fill(f64::NAN);

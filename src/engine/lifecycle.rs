@@ -3,7 +3,7 @@
 use super::{
     Refusal,
     findings::Subject,
-    state::HistogramState,
+    state::{HistogramState, Workload},
     tenant::{Context, Tenant},
 };
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
     signal::{Identity, Labels, METRIC_NAME, MetricKind, Sample, TimestampMs, stale_nan},
 };
 
-/// Event time between two looks for series that have ended, in ms.
-const SWEEP_MS: i64 = 60_000;
+/// Event time between two looks for series that have ended, and between two looks for what has left a window, in ms.
+pub(super) const SWEEP_MS: i64 = 60_000;
 /// What a native histogram becomes: a counter of observations, and mean and quantiles of those since the last sample.
 const DERIVED: [(&str, MetricKind); 5] = [
     (":count", MetricKind::Counter),
@@ -99,14 +99,20 @@ impl Tenant {
         let options = context.options;
         let (oldest, vanished) = (options.oldest(self.newest), self.newest.saturating_sub(options.vanish_ms));
         for slot in self.series.numbers() {
-            let Some(series) = self.series.get_mut(slot) else { continue };
+            let Some(series) = self.series.get(slot) else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
-            series.state.window.forget_before(oldest);
             if last_at < oldest {
                 self.remove(slot, options.findings_kept);
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
-            } else if !series.state.closed && series.state.speaks {
+            } else if series.state.closed {
+                // The others forget what is too old as they go on.
+                if series.state.window.reaches_before(oldest)
+                    && let Some(series) = self.series.get_mut(slot)
+                {
+                    series.state.window.forget_before(oldest);
+                }
+            } else if series.state.speaks {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
                 if series.state.detector.as_deref().is_some_and(counts) {
                     self.judged += 1;
@@ -117,8 +123,15 @@ impl Tenant {
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
         for place in self.workloads.numbers() {
-            let Some(workload) = self.workloads.get_mut(place) else { continue };
-            workload.state.window.forget_before(oldest);
+            let is_due = |workload: &Workload| {
+                let is_silent = workload.state.last_row_at.is_some_and(|at| at < vanished);
+                is_silent && workload.state.window.reaches_before(oldest)
+            };
+            if self.workloads.get(place).is_some_and(is_due)
+                && let Some(workload) = self.workloads.get_mut(place)
+            {
+                workload.state.window.forget_before(oldest);
+            }
         }
     }
 

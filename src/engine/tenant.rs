@@ -7,9 +7,10 @@ use hashbrown::HashMap;
 use super::{
     Options, Refusal, Scored,
     climate::{Outlook, Tidings},
-    families::{Models, Reservoir},
+    families::{Models, Reservoirs},
     findings::{Findings, Subject},
     lessons::Lessons,
+    lifecycle::SWEEP_MS,
     models::Model,
     pace::Paces,
     policy::{Plans, Policies},
@@ -49,7 +50,7 @@ pub(super) struct Tenant {
     pub(super) series: Slots<Series>,
     pub(super) workloads: Slots<Workload>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
-    pub(super) reservoirs: HashMap<Symbol, Reservoir>,
+    pub(super) reservoirs: Reservoirs,
     pub(super) forests: HashMap<Symbol, std::sync::Arc<Model>>,
     pub(super) generation: u64,
     pub(super) metadata: BTreeMap<String, FamilyMetadata>,
@@ -94,7 +95,7 @@ impl Tenant {
             series: Slots::default(),
             workloads: Slots::default(),
             by_workload: HashMap::new(),
-            reservoirs: HashMap::new(),
+            reservoirs: Reservoirs::default(),
             forests: HashMap::new(),
             generation: 0,
             metadata: BTreeMap::new(),
@@ -149,38 +150,37 @@ impl Tenant {
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
         let labels = Labels::from_pairs(labels.iter().copied());
-        self.outlook.tidings.came.extend(group.map(|group| (group, labels)));
-        self.adopt(identity, symbols, state, options)
+        self.outlook.tidings.came.extend(group.map(|group| (group, labels.clone())));
+        self.adopt(identity, symbols, &labels, state, options)
     }
 
-    /// Puts a series, new or restored, into its place.
+    /// Puts a series, new or restored, into its place; `texts` are its labels.
     pub(super) fn adopt(
         &mut self,
         identity: Identity,
         labels: SymbolSet,
+        texts: &Labels,
         state: SeriesState,
         options: &Options,
     ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
         let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
-        let workload = self.workload_of(identity, &labels);
-        let texts = resolve(&self.interner, &labels);
+        let workload = self.workload_of(identity, texts);
         let group = GroupKey::of(texts.iter());
-        let policy = self.policies.number(options, &texts);
+        let policy = self.policies.number(options, texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         let slot = self.series.insert(series);
         if let Some(series) = self.series.get(slot) {
             self.index.insert(slot, &series.labels);
         }
         self.by_key.insert(identity.series, slot);
-        self.plans.admit(slot, &texts);
+        self.plans.admit(slot, texts);
         slot
     }
 
-    fn workload_of(&mut self, identity: Identity, labels: &SymbolSet) -> u32 {
+    fn workload_of(&mut self, identity: Identity, labels: &Labels) -> u32 {
         let place = *self.by_workload.entry(identity.workload).or_insert_with(|| {
-            let labels = Identity::workload_labels(&resolve(&self.interner, labels));
-            let state = WorkloadState::new(labels);
+            let state = WorkloadState::new(Identity::workload_labels(labels));
             self.workloads.insert(Workload { key: identity.workload, members: Vec::new(), alive: 0, state })
         });
         if let Some(workload) = self.workloads.get_mut(place) {
@@ -245,6 +245,9 @@ impl Tenant {
             return Err(Refusal::Future);
         }
         self.newest = self.newest.max(sample.at);
+        if is_next_look(before.map(|last| last.at), sample.at) {
+            series.state.window.forget_before(context.options.oldest(self.swept_at));
+        }
         series.state.last = Some(sample);
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
@@ -344,6 +347,11 @@ impl Tenant {
             self.findings.resolve(Subject::Own(slot, kind), at, options.findings_kept);
         }
     }
+}
+
+/// Whether it is time to look for what has left the window of a series or workload that goes on.
+pub(super) fn is_next_look(before: Option<TimestampMs>, now: TimestampMs) -> bool {
+    before.is_none_or(|before| before.div_euclid(SWEEP_MS) != now.div_euclid(SWEEP_MS))
 }
 
 /// What became of a sample that is not newer than its series: accepted if it is there already, so that a request may be

@@ -12,11 +12,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crossbeam_channel::Receiver;
-
-use super::{Input, Request, threads::Running};
+use super::{Input, Request, saving::Pieces, threads::Running};
 use crate::{
-    engine::{Image, Part},
     ingest::remote_write::{Limits, Protocol, WriteRequest, decompress},
     journal::{self, Files, Journal, Kind, Position, Record},
     signal::Command,
@@ -215,7 +212,7 @@ impl Keeper {
     }
 
     /// Writes a snapshot of the state at the journal's end, in the background.
-    pub(super) fn save(&mut self, mut image: Image, parts: Receiver<(usize, Part)>) {
+    pub(super) fn save(&mut self, snapshot: Pieces) {
         // What the snapshot before this one has made superfluous.
         let needed = Files::new(&self.dir).and_then(|files| journal::snapshots(files).needed());
         if let Err(error) = needed.map(|needed| self.journal.retain(needed)) {
@@ -227,15 +224,8 @@ impl Keeper {
         }
         let (dir, position, kept) = (self.dir.clone(), self.journal.end(), self.kept.clone());
         let save = move || {
-            let mut parts: Vec<(usize, Part)> = parts.into_iter().collect();
-            parts.sort_by_key(|(shard, _)| *shard);
-            parts.into_iter().for_each(|(_, part)| image.push(part));
             let began = Instant::now();
-            if !image.is_whole() {
-                tracing::error!("no snapshot is made, because a part of the state is missing");
-                return;
-            }
-            match journal::save(&dir, position, &image) {
+            match journal::save(&dir, position, |writer| snapshot.write(writer)) {
                 Ok(bytes) => {
                     kept.snapshots.fetch_add(1, Ordering::Relaxed);
                     kept.snapshot_at.store(now_ms(), Ordering::Relaxed);

@@ -8,6 +8,8 @@
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 
 mod keeper;
+mod restoring;
+mod saving;
 mod threads;
 
 use std::{
@@ -23,16 +25,22 @@ use axum::body::Bytes;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 
-pub use self::keeper::{Keeper, Kept, StartError, SyncPolicy};
-use self::threads::{Ended, Running, run_router, run_shard};
+pub use self::{
+    keeper::{Keeper, Kept, StartError, SyncPolicy},
+    restoring::load,
+    saving::Stopped,
+};
+use self::{
+    saving::Piece,
+    threads::{Ended, Running, run_router, run_shard},
+};
 
 use crate::{
     engine::{
-        FamilyMetadata, Heed, Image, ModelList, Options, Part, Shard, ShardStats, Snapshot, Told, Turn, Turned,
-        WriteReport, in_order,
+        FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, Told, Turn, Turned, WriteReport,
+        in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
-    journal::Position,
     signal::{Command, Finding, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
 };
 
@@ -97,7 +105,7 @@ enum Message {
     Turn(Turn, Sender<Turned>),
     Tell(TenantId, Command, Sender<Told>),
     Heed(TenantId, Heed),
-    Save(Sender<(usize, Part)>),
+    Save(Sender<Piece>),
     Ask(Box<dyn FnOnce(&Shard) + Send>),
 }
 
@@ -114,7 +122,7 @@ pub struct Fleet {
 
 /// What must be joined at the end.
 pub struct FleetThreads {
-    router: JoinHandle<Result<Ended, &'static str>>,
+    router: JoinHandle<Ended>,
     shards: Vec<JoinHandle<Shard>>,
 }
 
@@ -146,18 +154,18 @@ impl Fleet {
     /// The operating system gives no thread, or the journal cannot be read.
     pub fn start(
         options: &Options,
-        restored: Option<Snapshot>,
+        restored: Option<Restored>,
         journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
-        let (shards, trainer, router) = restored.unwrap_or_default().take_apart(options);
+        let (shares, trainer, router) = restored.unwrap_or_default().deal(options);
         let (requests, incoming) = bounded(REQUESTS);
         let mut senders = Vec::new();
         let mut threads = Vec::new();
-        for (number, shard) in shards.into_iter().enumerate() {
+        for (number, share) in shares.into_iter().enumerate() {
             let (sender, messages) = bounded(MESSAGES);
             senders.push(sender);
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(builder.spawn(move || run_shard(number, shard, &messages)).map_err(StartError::Threads)?);
+            threads.push(builder.spawn(move || run_shard(share, &messages)).map_err(StartError::Threads)?);
         }
         let senders: Arc<[Sender<Message>]> = senders.into();
         let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
@@ -331,17 +339,14 @@ impl Fleet {
 }
 
 impl FleetThreads {
-    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state, and the position of
-    /// the journal it has come to. Blocks.
+    /// Waits until everything accepted is scored and every handle is gone, then gives the whole state. Blocks.
     ///
     /// # Errors
     /// A thread panicked; its part of the state is lost.
-    pub fn join(self) -> Result<(Image, Position), &'static str> {
-        let Ended { mut image, position } = self.router.join().map_err(|_| "the router's thread panicked")??;
-        for thread in self.shards {
-            let shard = thread.join().map_err(|_| "a shard's thread panicked")?;
-            image.push(shard.save().map_err(|_| "a shard's state could not be encoded")?);
-        }
-        Ok((image, position))
+    pub fn join(self) -> Result<Stopped, &'static str> {
+        let Ended { head, position } = self.router.join().map_err(|_| "the router's thread panicked")?;
+        let shards = self.shards.into_iter().map(JoinHandle::join);
+        let shards = shards.collect::<Result<_, _>>().map_err(|_| "a shard's thread panicked")?;
+        Ok(Stopped { head, shards, position })
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
+    env, io,
 };
 
 use rand_pcg::{Pcg32, rand_core::Rng};
@@ -303,7 +303,10 @@ fn body(id: u64) -> Vec<u8> {
     body
 }
 
-fn decode(body: &[u8]) -> Option<Vec<u64>> {
-    let (ids, rest) = body.as_chunks();
-    rest.is_empty().then(|| ids.iter().map(|id| u64::from_le_bytes(*id)).collect())
+fn decode(body: &mut dyn io::Read) -> io::Result<Vec<u64>> {
+    let mut bytes = Vec::new();
+    body.read_to_end(&mut bytes)?;
+    let (ids, rest) = bytes.as_chunks();
+    assert!(rest.is_empty(), "its checksum held");
+    Ok(ids.iter().map(|id| u64::from_le_bytes(*id)).collect())
 }

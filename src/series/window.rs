@@ -31,9 +31,15 @@ impl Window {
 
     /// Drops chunks whose points are all older than `oldest`.
     pub fn forget_before(&mut self, oldest: TimestampMs) {
-        while self.done.front().is_some_and(|chunk| chunk.last_at < oldest) {
+        while self.reaches_before(oldest) {
             self.done.pop_front();
         }
+    }
+
+    /// Whether there is a chunk whose points are all older than `oldest`.
+    #[must_use]
+    pub fn reaches_before(&self, oldest: TimestampMs) -> bool {
+        self.done.front().is_some_and(|chunk| chunk.last_at < oldest)
     }
 
     /// Points with `after < at ≤ until`, in order.

@@ -169,7 +169,7 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
     let started = tokio::task::spawn_blocking(move || {
         // The folder first: nobody else may write what is read here.
         let keeper = Keeper::lock(&path)?;
-        let restored = journal::load(&path)?;
+        let restored = fleet::load(&path, options.shards)?;
         let is_restored = restored.is_some();
         for damaged in restored.iter().flat_map(|restored| &restored.damaged) {
             tracing::warn!(%damaged, "an older state is restored");
@@ -188,8 +188,8 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
 async fn save(app: &App, threads: FleetThreads) -> Result<(), StopError> {
     let path = app.config().data_dir.clone();
     let saved = tokio::task::spawn_blocking(move || {
-        let (image, position) = threads.join().map_err(StopError::Lost)?;
-        Ok::<_, StopError>(journal::save(&path, position, &image)?)
+        let stopped = threads.join().map_err(StopError::Lost)?;
+        Ok::<_, StopError>(journal::save(&path, stopped.position(), |writer| stopped.write(writer))?)
     });
     let bytes = saved.await.map_err(|_| StopError::Fault("saving the state"))??;
     tracing::info!(bytes, "state is saved");
