@@ -15,9 +15,11 @@ use super::{
     Options,
     climate::{Climate, News, Tidings},
     models::{Model, ModelList, Origin, Record},
+    slots::Slots,
 };
 use crate::{
     anomaly::{FEATURES, ForestParams},
+    series::Symbol,
     signal::{SeriesKey, TenantId, TimestampMs},
 };
 
@@ -86,6 +88,40 @@ impl Reservoir {
     }
 }
 
+/// The rows of one metric, and which it is.
+#[derive(Debug)]
+pub(super) struct MetricRows {
+    pub(super) metric: Symbol,
+    pub(super) rows: Reservoir,
+}
+
+/// The rows of a tenant's metrics.
+#[derive(Debug, Default)]
+pub(super) struct Reservoirs {
+    by_metric: HashMap<Symbol, u32>,
+    pub(super) slots: Slots<MetricRows>,
+}
+
+impl Reservoirs {
+    /// The rows of a metric, to which there may be added.
+    pub(super) fn offer_to(&mut self, metric: Symbol, offer: impl FnOnce(&mut Reservoir)) {
+        let slots = &mut self.slots;
+        let empty = || slots.insert(MetricRows { metric, rows: Reservoir::default() });
+        let slot = *self.by_metric.entry(metric).or_insert_with(empty);
+        if let Some(known) = self.slots.get_mut(slot) {
+            offer(&mut known.rows);
+        }
+    }
+
+    pub(super) fn get(&self, metric: Symbol) -> Option<&Reservoir> {
+        self.slots.get(*self.by_metric.get(&metric)?).map(|known| &known.rows)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Symbol, &Reservoir)> {
+        self.slots.iter().map(|known| (known.metric, &known.rows))
+    }
+}
+
 /// Name of a family: the metric.
 pub(super) type FamilyName = Arc<str>;
 
@@ -137,21 +173,26 @@ pub struct Trainer {
     /// Findings that chance may raise, per tenant and week.
     budget: f64,
     /// What is assumed of a tenant's findings before it has any.
-    climates: BTreeMap<TenantId, Climate>,
+    climates: BTreeMap<TenantId, Arc<Climate>>,
     models: Models,
     trained_at: HashMap<(TenantId, FamilyName), u64>,
     next: Turn,
 }
 
+/// The forest of a metric.
+pub(super) type SavedForest = (TenantId, FamilyName, Arc<Model>);
+
 /// What a trainer keeps across a restart.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TrainerState {
     generation: u64,
-    forests: Vec<(TenantId, FamilyName, Arc<Model>)>,
+    /// Written down each for itself, since it takes time to read them.
+    #[serde(skip)]
+    pub(super) forests: Vec<SavedForest>,
     trained_at: Vec<(TenantId, FamilyName, u64)>,
-    collect: Vec<(TenantId, FamilyName)>,
-    climates: BTreeMap<TenantId, Climate>,
-    news: BTreeMap<TenantId, News>,
+    collect: Arc<[(TenantId, FamilyName)]>,
+    climates: BTreeMap<TenantId, Arc<Climate>>,
+    news: Arc<BTreeMap<TenantId, News>>,
 }
 
 impl Trainer {
@@ -185,7 +226,9 @@ impl Trainer {
         }
         let budget = self.budget;
         let mut absorb = |(tenant, told): (TenantId, Vec<Tidings>)| {
-            let news = self.climates.entry(tenant.clone()).or_default().absorb(told, budget);
+            // A copy is made where a snapshot has not written it down yet.
+            let climate = Arc::make_mut(self.climates.entry(tenant.clone()).or_default());
+            let news = climate.absorb(told, budget);
             (tenant, news)
         };
         let news = tidings.into_iter().map(&mut absorb).collect();
@@ -211,7 +254,7 @@ impl Trainer {
             }
             let origin = Origin {
                 generation: self.models.generation + 1,
-                trained_at: self.climates.get(&family.0).and_then(Climate::now),
+                trained_at: self.climates.get(&family.0).and_then(|climate| climate.now()),
                 rows_seen: reservoir.seen,
             };
             let before = self.models.forests.get(&family).map(Arc::as_ref);
@@ -225,6 +268,7 @@ impl Trainer {
         }
     }
 
+    /// What it knows; what is large is shared.
     pub(super) fn save(&self) -> TrainerState {
         let forests = self.models.forests.iter().map(|((t, f), forest)| (t.clone(), f.clone(), forest.clone()));
         let mut trained_at: Vec<_> = self.trained_at.iter().map(|((t, f), n)| (t.clone(), f.clone(), *n)).collect();
@@ -233,9 +277,9 @@ impl Trainer {
             generation: self.models.generation,
             forests: forests.collect(),
             trained_at,
-            collect: self.next.collect.to_vec(),
+            collect: self.next.collect.clone(),
             climates: self.climates.clone(),
-            news: (*self.next.news).clone(),
+            news: self.next.news.clone(),
         }
     }
 
@@ -245,7 +289,7 @@ impl Trainer {
             climates: state.climates,
             models: models.clone(),
             trained_at: state.trained_at.into_iter().map(|(t, f, n)| ((t, f), n)).collect(),
-            next: Turn { models, collect: state.collect.into(), news: Arc::new(state.news) },
+            next: Turn { models, collect: state.collect, news: state.news },
             ..Self::new(options)
         }
     }
@@ -264,7 +308,7 @@ impl TrainerState {
         for (family, model) in models {
             self.forests.retain(|(t, f, _)| (t, f) != (tenant, &family));
             self.trained_at.retain(|(t, f, _)| (t, f) != (tenant, &family));
-            self.collect.retain(|(t, f)| (t, f) != (tenant, &family));
+            self.collect = self.collect.iter().filter(|(t, f)| (t, f) != (tenant, &family)).cloned().collect();
             self.trained_at.push((tenant.clone(), family.clone(), model.record().origin.rows_seen));
             self.forests.push((tenant.clone(), family, Arc::new(model.renumbered(self.generation))));
         }

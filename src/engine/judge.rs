@@ -4,6 +4,7 @@ use super::{
     Options, Scored, SeriesName,
     climate::{Custom, STIR, Stir, Weighed},
     familiarity::Side,
+    families::Reservoir,
     findings::{Case, Subject},
     lessons::Shape,
     policy::subject_group,
@@ -37,8 +38,8 @@ impl Tenant {
         let judged = detector.observe(&pace.cadence, sample.at, value, weigh, &mut state.spare);
         let samples = detector.samples();
         if judged.evidence > 0.0 {
-            let reservoir = self.reservoirs.entry(series.metric).or_default();
-            reservoir.offer(series.key, sample.at, context.options.seed, judged.rarity);
+            let offer = |rows: &mut Reservoir| rows.offer(series.key, sample.at, context.options.seed, judged.rarity);
+            self.reservoirs.offer_to(series.metric, offer);
         }
         state.held = anomaly::hold(state.held, judged.evidence);
         let score = judged.state.max(state.held) / pace.series_threshold;

@@ -133,15 +133,21 @@ impl Tenant {
         let end = self.sweep.next.saturating_add(SWEEP_SERIES).min(slots);
         let mut gone = Vec::new();
         for slot in std::mem::replace(&mut self.sweep.next, end)..end {
-            let Some(series) = self.series.get_mut(slot) else { continue };
+            let Some(series) = self.series.get(slot) else { continue };
             let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
-            series.state.window.forget_before(oldest);
             self.sweep.sizes.add(series);
             if last_at < oldest {
                 gone.extend(self.remove(slot, options.findings_kept));
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
-            } else if !series.state.closed && series.state.speaks {
+            } else if series.state.closed {
+                // The others forget what is too old as they go on.
+                if series.state.window.reaches_before(oldest)
+                    && let Some(series) = self.series.get_mut(slot)
+                {
+                    series.state.window.forget_before(oldest);
+                }
+            } else if series.state.speaks {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
                 if series.state.detector.as_deref().is_some_and(counts) {
                     self.sweep.judged += 1;
@@ -151,19 +157,25 @@ impl Tenant {
         }
         self.index.remove(&gone);
         if end == slots {
-            self.end_sweep(oldest);
+            self.end_sweep(oldest, vanished);
         }
     }
 
-    fn end_sweep(&mut self, oldest: TimestampMs) {
+    fn end_sweep(&mut self, oldest: TimestampMs, vanished: TimestampMs) {
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
         let Sweep { judged, settled, mut sizes, .. } = std::mem::take(&mut self.sweep);
         for place in self.workloads.numbers() {
-            let Some(workload) = self.workloads.get_mut(place) else { continue };
-            workload.state.window.forget_before(oldest);
+            let Some(workload) = self.workloads.get(place) else { continue };
             let detector = workload.state.detector.as_deref();
             sizes.workloads += size_of_val(workload) + detector.map_or(0, |detector| detector.size_bytes());
+            let is_silent = workload.state.last_row_at.is_some_and(|at| at < vanished);
+            if is_silent
+                && workload.state.window.reaches_before(oldest)
+                && let Some(workload) = self.workloads.get_mut(place)
+            {
+                workload.state.window.forget_before(oldest);
+            }
         }
         (self.judged, self.settled, self.sizes) = (judged, settled, sizes);
     }

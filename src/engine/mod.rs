@@ -48,7 +48,7 @@ pub use router::Router;
 pub(crate) use router::malformed;
 pub use search::{Question, Search};
 pub use shard::{Shard, ShardStats};
-pub use snapshot::{Image, Part, Snapshot};
+pub use snapshot::{Block, Decoded, Head, Restored, Share, Snapshot};
 pub use tenant::FamilyMetadata;
 
 use crate::{
@@ -149,19 +149,22 @@ impl Engine {
     ///
     /// # Errors
     /// None in practice: memory is written to.
-    pub fn snapshot(&self) -> Result<Snapshot, postcard::Error> {
-        let mut image = Image::begin(&self.trainer, &self.router, self.shards.len())?;
-        for shard in &self.shards {
-            image.push(shard.save()?);
+    pub fn snapshot(&mut self) -> Result<Snapshot, postcard::Error> {
+        let (head, mut blocks) = (Head::of(&self.trainer, &self.router), Vec::new());
+        for shard in &mut self.shards {
+            shard.begin_save()?;
+            while shard.is_saving() {
+                blocks.extend(shard.save_some(u32::MAX)?);
+            }
         }
-        Snapshot::of(&image)
+        Ok(Snapshot { head, blocks })
     }
 
     /// An engine that goes on where a snapshot was taken; `options` may differ, also in the number of shards.
     #[must_use]
-    pub fn restore(options: Options, snapshot: Snapshot) -> Self {
-        let (shards, trainer, router) = snapshot.take_apart(&options);
-        Self { shards, trainer, router }
+    pub fn restore(options: &Options, restored: Restored) -> Self {
+        let (shares, trainer, router) = restored.deal(options);
+        Self { shards: shares.into_iter().map(Share::adopt).collect(), trainer, router }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     admission::Bounds,
     families::{FamilyName, Models, Turn, Turned},
     pace::Paces,
+    snapshot::Saving,
     tenant::{Context, Tenant},
 };
 use crate::{
@@ -23,10 +24,11 @@ pub struct Shard {
     pub(super) tenants: HashMap<TenantId, Tenant>,
     models: Models,
     paces: Paces,
-    /// Whether findings about groups, which belong to no shard, are kept here.
-    is_first: bool,
     /// See [`crate::signal::Command::Ceiling`].
     pub(super) ceiling: Option<u64>,
+    pub(super) number: usize,
+    /// The snapshot under way.
+    pub(super) saving: Option<Saving>,
 }
 
 /// Sizes and counts of a shard.
@@ -54,9 +56,8 @@ impl Shard {
     /// The shard with this number, counted from 0, empty.
     #[must_use]
     pub fn new(number: usize, options: Options) -> Self {
-        let is_first = number == 0;
-        let (models, paces) = (Models::default(), Paces::default());
-        Self { options, tenants: HashMap::new(), models, paces, is_first, ceiling: None }
+        let (tenants, models, paces) = (HashMap::new(), Models::default(), Paces::default());
+        Self { options, tenants, models, paces, number, ceiling: None, saving: None }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
@@ -127,17 +128,18 @@ impl Shard {
                 for (key, event) in &news.peers {
                     tenant.tell_peer(*key, news.now, event, &self.options);
                 }
-                if self.is_first {
+                // Groups belong to no shard; findings about them are kept in the first.
+                if self.number == 0 {
                     tenant.tell_departures(news, &self.options);
                 }
             }
             turned.tidings.push((tenant.id.clone(), tenant.report()));
-            for (metric, reservoir) in &tenant.reservoirs {
-                let family = (tenant.id.clone(), FamilyName::clone(tenant.interner.text(*metric)));
+            for (metric, reservoir) in tenant.reservoirs.iter() {
+                let family = (tenant.id.clone(), FamilyName::clone(tenant.interner.text(metric)));
                 turned.seen.push((family, reservoir.seen()));
             }
             for (id, metric) in turn.collect.iter().filter(|(id, _)| *id == tenant.id) {
-                let reservoir = tenant.interner.get(metric).and_then(|symbol| tenant.reservoirs.get(&symbol));
+                let reservoir = tenant.interner.get(metric).and_then(|symbol| tenant.reservoirs.get(symbol));
                 if let Some(reservoir) = reservoir {
                     turned.rows.push(((id.clone(), metric.clone()), reservoir.clone()));
                 }
@@ -179,7 +181,7 @@ impl Shard {
         for tenant in self.tenants.values() {
             add("labels", tenant.interner.heap_bytes());
             add("index", tenant.index.heap_bytes() + tenant.keys.heap_bytes());
-            add("reservoirs", tenant.reservoirs.values().map(|r| r.heap_bytes()).sum());
+            add("reservoirs", tenant.reservoirs.iter().map(|(_, rows)| rows.heap_bytes()).sum());
             let sizes = tenant.sizes;
             add("detectors", sizes.detectors);
             add("windows", sizes.windows);

@@ -8,7 +8,7 @@ use super::{
     Options, Refusal, Scored,
     admission::Bounds,
     climate::{Outlook, Tidings},
-    families::{Models, Reservoir},
+    families::{Models, Reservoirs},
     findings::{Findings, Subject},
     keys::Keys,
     lessons::Lessons,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
-    signal::{GroupKey, Identity, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
+    signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
 
 /// A gap is longer than this many intervals.
@@ -52,7 +52,7 @@ pub(super) struct Tenant {
     pub(super) series: Slots<Series>,
     pub(super) workloads: Slots<Workload>,
     pub(super) by_workload: HashMap<crate::signal::WorkloadKey, u32>,
-    pub(super) reservoirs: HashMap<Symbol, Reservoir>,
+    pub(super) reservoirs: Reservoirs,
     pub(super) forests: HashMap<Symbol, std::sync::Arc<Model>>,
     pub(super) generation: u64,
     pub(super) metadata: BTreeMap<String, FamilyMetadata>,
@@ -102,7 +102,7 @@ impl Tenant {
             series: Slots::default(),
             workloads: Slots::default(),
             by_workload: HashMap::new(),
-            reservoirs: HashMap::new(),
+            reservoirs: Reservoirs::default(),
             forests: HashMap::new(),
             generation: 0,
             metadata: BTreeMap::new(),
@@ -163,38 +163,38 @@ impl Tenant {
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
-        self.outlook.tidings.came.extend(group.map(|group| (group, resolve(&self.interner, &symbols))));
-        self.adopt(identity, symbols, state, options)
+        let texts = resolve(&self.interner, &symbols);
+        self.outlook.tidings.came.extend(group.map(|group| (group, texts.clone())));
+        self.adopt(identity, symbols, &texts, state, options)
     }
 
-    /// Puts a series, new or restored, into its place.
+    /// Puts a series, new or restored, into its place; `texts` are its labels.
     pub(super) fn adopt(
         &mut self,
         identity: Identity,
         labels: SymbolSet,
+        texts: &Labels,
         state: SeriesState,
         options: &Options,
     ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
         let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
-        let workload = self.workload_of(identity, &labels);
-        let texts = resolve(&self.interner, &labels);
+        let workload = self.workload_of(identity, texts);
         let group = GroupKey::of(texts.iter());
-        let policy = self.policies.number(options, &texts);
+        let policy = self.policies.number(options, texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         let slot = self.series.insert(series);
         self.keys.insert(identity.series, slot, &self.series);
         if let Some(series) = self.series.get(slot) {
             self.index.insert(slot, &series.labels);
         }
-        self.plans.admit(slot, &texts);
+        self.plans.admit(slot, texts);
         slot
     }
 
-    fn workload_of(&mut self, identity: Identity, labels: &SymbolSet) -> u32 {
+    fn workload_of(&mut self, identity: Identity, labels: &Labels) -> u32 {
         let place = *self.by_workload.entry(identity.workload).or_insert_with(|| {
-            let labels = Identity::workload_labels(&resolve(&self.interner, labels));
-            let state = WorkloadState::new(labels);
+            let state = WorkloadState::new(Identity::workload_labels(labels));
             self.workloads.insert(Workload { key: identity.workload, members: Vec::new(), alive: 0, state })
         });
         if let Some(workload) = self.workloads.get_mut(place) {

@@ -41,6 +41,7 @@ fn at(i: i64) -> TimestampMs {
 
 mod limits;
 mod people;
+mod snapshots;
 
 struct Run {
     engine: Engine,
@@ -160,9 +161,10 @@ fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
     hosts(&mut straight, 0..1_700);
     let mut stopped = Run::new(Options::default());
     hosts(&mut stopped, 0..1_505);
-    let bytes = postcard::to_stdvec(&stopped.engine.snapshot().unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    stopped.engine.snapshot().unwrap().write(&mut bytes).unwrap();
     let options = Options { shards: 2, ..Options::default() };
-    stopped.engine = Engine::restore(options, postcard::from_bytes(&bytes).unwrap());
+    stopped.engine = Engine::restore(&options, Snapshot::read(&mut &*bytes).unwrap().decode().unwrap());
     hosts(&mut stopped, 1_505..1_700);
     straight.scores.sort();
     stopped.scores.sort();

@@ -13,11 +13,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crossbeam_channel::Receiver;
-
-use super::{Input, store::Store, taking::Takes};
+use super::{
+    Input, restoring,
+    saving::{Pieces, Stopped},
+    store::Store,
+    taking::Takes,
+};
 use crate::{
-    engine::{Image, Part, Snapshot},
+    engine::Restored,
     journal::{self, Files, Position, SaveError},
 };
 
@@ -96,14 +99,16 @@ impl Keeper {
         Ok(Lock(lock))
     }
 
-    /// Opens the journal of a folder, which nobody else may use meanwhile; gives the newest snapshot, if there is one.
+    /// Opens the journal of a folder, which nobody else may use meanwhile; gives what the newest snapshot holds, if there is
+    /// one, decoded on so many threads.
     ///
     /// # Errors
     /// [`StartError`] when the folder is in use, or a snapshot or the journal cannot be used.
-    pub fn open(dir: &Path, policy: SyncPolicy) -> Result<(Self, Option<Snapshot>), StartError> {
+    pub fn open(dir: &Path, policy: SyncPolicy, threads: usize) -> Result<(Self, Option<Restored>), StartError> {
         let lock = Self::lock(dir)?;
         let files = Files::new(dir).map_err(|source| StartError::Folder(dir.to_owned(), source))?;
-        let (store, found) = Store::open(files, journal::Options::default(), policy)?;
+        let read = |reader: &mut dyn io::Read| restoring::read(reader, threads);
+        let (store, found) = Store::open(files, journal::Options::default(), policy, read)?;
         for damaged in &found.damaged {
             tracing::warn!(%damaged, "an older state is restored");
         }
@@ -122,7 +127,7 @@ impl Keeper {
             kept,
             _lock: lock,
         };
-        Ok((keeper, found.snapshot))
+        Ok((keeper, found.restored))
     }
 
     pub(super) fn kept(&self) -> Arc<Kept> {
@@ -216,22 +221,15 @@ impl Keeper {
     }
 
     /// Writes a snapshot of the state at the journal's end, in the background.
-    pub(super) fn save(&mut self, mut image: Image, parts: Receiver<(usize, Part)>) {
+    pub(super) fn save(&mut self, snapshot: Pieces) {
         // What the snapshot before this one has made superfluous.
         if let Err(error) = self.store.retain() {
             tracing::warn!(%error, "old parts of the journal cannot be removed");
         }
         let (place, kept) = (self.store.place(), self.kept.clone());
         let save = move || {
-            let mut parts: Vec<(usize, Part)> = parts.into_iter().collect();
-            parts.sort_by_key(|(shard, _)| *shard);
-            parts.into_iter().for_each(|(_, part)| image.push(part));
             let began = Instant::now();
-            if !image.is_whole() {
-                tracing::error!("no snapshot is made, because a part of the state is missing");
-                return;
-            }
-            match place.save(&image) {
+            match place.save(|writer| snapshot.write(writer)) {
                 Ok(bytes) => {
                     kept.snapshots.fetch_add(1, Ordering::Relaxed);
                     kept.snapshot_at.store(now_ms(), Ordering::Relaxed);
@@ -251,7 +249,7 @@ impl Keeper {
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn end(mut self, image: &Image) -> Result<u64, SaveError> {
+    pub fn end(mut self, stopped: Stopped) -> Result<u64, SaveError> {
         if let Some(thread) = self.saving.take() {
             // It has told what it had to tell.
             drop(thread.join());
@@ -260,7 +258,7 @@ impl Keeper {
         if let Err(error) = self.store.sync() {
             tracing::warn!(%error, "the journal's end may not survive a power failure");
         }
-        self.store.place().save(image)
+        self.store.place().save(|writer| stopped.write(writer))
     }
 }
 

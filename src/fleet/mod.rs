@@ -11,6 +11,8 @@
 mod keeper;
 mod queue;
 mod read;
+mod restoring;
+mod saving;
 #[cfg(test)]
 mod simulation;
 mod store;
@@ -30,18 +32,22 @@ use axum::body::Bytes;
 use crossbeam_channel::{Sender, bounded};
 use tokio::sync::oneshot;
 
-pub use self::keeper::{Keeper, Kept, StartError, SyncPolicy};
 pub(crate) use self::queue::has_room;
-pub use self::read::Reader;
+pub use self::{
+    keeper::{Keeper, Kept, StartError, SyncPolicy},
+    read::Reader,
+    saving::Stopped,
+};
 use self::{
     queue::{Entrance, queue},
+    saving::Piece,
     threads::{Ended, Running, run_router, run_shard},
 };
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, Image, ModelList, Options, Part, Shard, ShardStats, Snapshot, Told, Turn, Turned,
-        WriteReport, in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, Told, Turn, Turned, WriteReport,
+        in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -110,7 +116,7 @@ enum Message {
     Turn(Turn, Sender<Turned>),
     Tell(TenantId, Command, Sender<Told>),
     Heed(TenantId, Heed),
-    Save(Sender<(usize, Part)>),
+    Save(Sender<Piece>),
     Ask(Box<dyn FnOnce(&Shard) + Send>),
 }
 
@@ -127,7 +133,7 @@ pub struct Fleet {
 
 /// What must be joined at the end.
 pub struct FleetThreads {
-    router: JoinHandle<Result<Ended, &'static str>>,
+    router: JoinHandle<Ended>,
     shards: Vec<JoinHandle<Shard>>,
 }
 
@@ -159,18 +165,18 @@ impl Fleet {
     /// The operating system gives no thread, or the journal cannot be read.
     pub fn start(
         options: &Options,
-        restored: Option<Snapshot>,
+        restored: Option<Restored>,
         journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
-        let (shards, trainer, router) = restored.unwrap_or_default().take_apart(options);
+        let (shares, trainer, router) = restored.unwrap_or_default().deal(options);
         let (requests, incoming) = queue();
         let mut senders = Vec::new();
         let mut threads = Vec::new();
-        for (number, shard) in shards.into_iter().enumerate() {
+        for (number, share) in shares.into_iter().enumerate() {
             let (sender, messages) = bounded(MESSAGES);
             senders.push(sender);
             let builder = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(builder.spawn(move || run_shard(number, shard, &messages)).map_err(StartError::Threads)?);
+            threads.push(builder.spawn(move || run_shard(share, &messages)).map_err(StartError::Threads)?);
         }
         let senders: Arc<[Sender<Message>]> = senders.into();
         let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
@@ -322,12 +328,10 @@ impl FleetThreads {
     ///
     /// # Errors
     /// A thread panicked; its part of the state is lost.
-    pub fn join(self) -> Result<(Image, Option<Keeper>), &'static str> {
-        let Ended { mut image, keeper } = self.router.join().map_err(|_| "the router's thread panicked")??;
-        for thread in self.shards {
-            let shard = thread.join().map_err(|_| "a shard's thread panicked")?;
-            image.push(shard.save().map_err(|_| "a shard's state could not be encoded")?);
-        }
-        Ok((image, keeper))
+    pub fn join(self) -> Result<(Stopped, Option<Keeper>), &'static str> {
+        let Ended { head, keeper } = self.router.join().map_err(|_| "the router's thread panicked")?;
+        let shards = self.shards.into_iter().map(JoinHandle::join);
+        let shards = shards.collect::<Result<_, _>>().map_err(|_| "a shard's thread panicked")?;
+        Ok((Stopped { head, shards }, keeper))
     }
 }

@@ -27,7 +27,7 @@ use super::{
     taking::Takes,
 };
 use crate::{
-    engine::{Image, Snapshot},
+    engine::Snapshot,
     journal::{
         self, Disk, Position, Unsynced, seeds,
         simulated::{Crash, SimulatedDisk},
@@ -106,13 +106,13 @@ struct Daemon {
     engine: Recorder,
     /// A sync that is running, and how many inputs it makes durable.
     syncing: Option<(Unsynced<SimulatedDisk>, usize)>,
-    saving: Option<(Place<SimulatedDisk>, Image)>,
+    saving: Option<(Place<SimulatedDisk>, Snapshot)>,
     /// A sync failed, and nothing was kept since.
     is_in_doubt: bool,
 }
 
 /// A state that knows the senders, so that what they do later is judged.
-fn seasoned() -> Image {
+fn seasoned() -> Snapshot {
     static SEASONED: OnceLock<Vec<u8>> = OnceLock::new();
     let bytes = SEASONED.get_or_init(|| {
         let mut recorder = Recorder::new(2, None, Vec::new());
@@ -125,9 +125,11 @@ fn seasoned() -> Image {
                 recorder.write(&content.received(START + n * STEP), None);
             }
         }
-        postcard::to_stdvec(&recorder.engine.snapshot().unwrap()).unwrap()
+        let mut bytes = Vec::new();
+        recorder.engine.snapshot().unwrap().write(&mut bytes).unwrap();
+        bytes
     });
-    Snapshot::decode(bytes).unwrap().image().unwrap()
+    Snapshot::read(&mut bytes.as_slice()).unwrap()
 }
 
 impl World {
@@ -229,14 +231,15 @@ impl World {
 
     /// Starts as the daemon does, and checks what it finds. `None` when it crashed meanwhile.
     fn start(&mut self, has_power_failed: bool, seen: &mut Seen) -> Option<Daemon> {
-        let opened = Store::open(self.disk.clone(), self.options, self.policy);
+        let opened =
+            Store::open(self.disk.clone(), self.options, self.policy, |reader| Snapshot::read(reader)?.decode());
         let alive = |error: &StartError| assert!(self.disk.has_crashed(), "the daemon does not start: {error}");
         let (store, found) = opened.inspect_err(alive).ok()?;
         let is_newest = store.from() >= self.saved || !found.damaged.is_empty();
         assert!(is_newest, "an older state than need be: {} and not {}", store.from(), self.saved);
         let taken = self.snapshots.get(&store.from()).expect("a place where a snapshot was made").clone();
         let in_snapshot = taken.len();
-        let mut engine = Recorder::new(1 + self.below(3) as usize, found.snapshot, taken);
+        let mut engine = Recorder::new(1 + self.below(3) as usize, found.restored, taken);
         let replayed = store.replay(&mut engine, &mut |at, taken| assert_eq!(taken, Ok(()), "at {at}"));
         let replayed = replayed.unwrap();
         engine.scores();

@@ -6,14 +6,17 @@
 //! second try would tell. A snapshot is asked for then, which holds it; and until the disk has shown that it can, by
 //! syncing a batch on a new file before that is acknowledged, nothing more is.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
 
 use super::{
     Input, Request, StartError, SyncPolicy,
     taking::{Takes, take_record},
 };
 use crate::{
-    engine::{Image, Snapshot},
+    engine::Restored,
     ingest::remote_write::Protocol,
     journal::{self, Damage, DamagedSnapshot, Disk, Journal, Kind, Position, Record, Replayed, SaveError, Snapshots},
     signal::TimestampMs,
@@ -40,7 +43,7 @@ pub(super) struct Store<D: Disk> {
 #[derive(Debug)]
 pub(super) struct Found {
     /// The newest sound snapshot.
-    pub(super) snapshot: Option<Snapshot>,
+    pub(super) restored: Option<Restored>,
     /// Newer ones that are not.
     pub(super) damaged: Vec<DamagedSnapshot>,
     /// What was cut off the end of the journal.
@@ -56,23 +59,28 @@ pub(super) struct Place<D: Disk> {
 
 impl<D: Disk> Place<D> {
     /// Writes the snapshot. Returns its size in bytes.
-    pub(super) fn save(&self, image: &Image) -> Result<u64, SaveError> {
-        self.snapshots.save(self.position, |writer| image.write(writer))
+    pub(super) fn save(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, SaveError> {
+        self.snapshots.save(self.position, write)
     }
 }
 
 impl<D: Disk> Store<D> {
     /// Reads the newest snapshot of a disk and opens the journal.
-    pub(super) fn open(disk: D, options: journal::Options, policy: SyncPolicy) -> Result<(Self, Found), StartError> {
+    pub(super) fn open(
+        disk: D,
+        options: journal::Options,
+        policy: SyncPolicy,
+        read: impl Fn(&mut dyn Read) -> io::Result<Restored>,
+    ) -> Result<(Self, Found), StartError> {
         let snapshots = journal::snapshots(disk.clone());
-        let loaded = snapshots.load(Snapshot::decode)?;
+        let loaded = snapshots.load(read)?;
         let floor = snapshots.floor().map_err(|source| StartError::Folder(disk.path(""), source))?;
         let (journal, opened) = Journal::open(disk.clone(), options, floor)?;
-        let mut found = Found { snapshot: None, damaged: Vec::new(), cut: opened.cut };
+        let mut found = Found { restored: None, damaged: Vec::new(), cut: opened.cut };
         let mut from = Position::START;
         if let Some(loaded) = loaded {
             from = loaded.position;
-            (found.snapshot, found.damaged) = (Some(loaded.value), loaded.damaged);
+            (found.restored, found.damaged) = (Some(loaded.value), loaded.damaged);
         }
         let (synced_at, is_syncing, is_in_doubt, needs_snapshot) = (Duration::ZERO, false, false, false);
         let store = Self { disk, journal, from, policy, synced_at, is_syncing, is_in_doubt, needs_snapshot };

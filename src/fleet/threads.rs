@@ -7,10 +7,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use super::{
     Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
     queue::Exit,
+    saving::{Outlet, Pieces},
     taking::{Reply, Takes, take_batch},
 };
 use crate::{
-    engine::{Image, Part, Router, Shard, Told, Trainer, malformed},
+    engine::{Head, Router, Shard, Share, Told, Trainer, malformed},
     signal::{Command, Finding, TenantId},
 };
 
@@ -27,31 +28,47 @@ impl Drop for Vital {
     }
 }
 
-pub(super) fn run_shard(number: usize, mut shard: Shard, messages: &Receiver<Message>) -> Shard {
+pub(super) fn run_shard(share: Share, messages: &Receiver<Message>) -> Shard {
     let _vital = Vital("shard");
-    for message in messages {
-        match message {
-            Message::Write { tenant, body, places, received, gather } => {
-                shard.declare(&tenant, &body);
-                let report = shard.write(&tenant, &body, places.into_iter(), received, &mut |_| {});
-                finish(&gather, report);
-            }
-            Message::Turn(turn, reply) => {
-                let _ = reply.send(shard.turn(&turn));
-            }
-            Message::Tell(tenant, command, reply) => {
-                // A caller that has gone away needs no answer.
-                let _ = reply.send(shard.tell(&tenant, &command));
-            }
-            Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
-            Message::Save(reply) => match shard.save() {
-                Ok(part) => drop(reply.send((number, part))),
-                Err(error) => tracing::error!(%error, "the state of a shard cannot be encoded"),
-            },
-            Message::Ask(question) => question(&shard),
+    let mut shard = share.adopt();
+    let mut outlet: Option<Outlet> = None;
+    loop {
+        let next = match &outlet {
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(outlet) => messages.recv_timeout(outlet.patience()),
+        };
+        match next {
+            Ok(Message::Save(sender)) => outlet = Outlet::begin(sender, &mut shard),
+            Ok(message) => take(&mut shard, message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
+        let _ended = outlet.take_if(|outlet| !outlet.go_on(&mut shard));
+    }
+    if let Some(outlet) = outlet {
+        outlet.finish(&mut shard);
     }
     shard
+}
+
+fn take(shard: &mut Shard, message: Message) {
+    match message {
+        Message::Write { tenant, body, places, received, gather } => {
+            shard.declare(&tenant, &body);
+            let report = shard.write(&tenant, &body, places.into_iter(), received, &mut |_| {});
+            finish(&gather, report);
+        }
+        Message::Turn(turn, reply) => {
+            let _ = reply.send(shard.turn(&turn));
+        }
+        Message::Tell(tenant, command, reply) => {
+            // A caller that has gone away needs no answer.
+            let _ = reply.send(shard.tell(&tenant, &command));
+        }
+        Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
+        Message::Save(_) => {}
+        Message::Ask(question) => question(shard),
+    }
 }
 
 fn finish(gather: &Gather, report: crate::engine::WriteReport) {
@@ -72,9 +89,9 @@ pub(super) struct Running {
     shards: Arc<[Sender<Message>]>,
 }
 
-/// What the router leaves: the state without the shards' parts, and who keeps it.
+/// What the router leaves: what belongs to no shard, and who keeps it.
 pub(super) struct Ended {
-    pub(super) image: Image,
+    pub(super) head: Head,
     pub(super) keeper: Option<Keeper>,
 }
 
@@ -83,14 +100,15 @@ impl Running {
         Self { router, trainer: Training::Idle(trainer), shards }
     }
 
-    /// Begins an image of the state at this place of the input; the shards' parts come as they get there.
-    fn image(&mut self) -> Option<(Image, Receiver<(usize, Part)>)> {
-        let (reply, parts) = bounded(self.shards.len());
-        for shard in self.shards.iter() {
-            shard.send(Message::Save(reply.clone())).ok()?;
-        }
-        let image = Image::begin(self.trainer.idle(), &self.router, self.shards.len());
-        image.map_err(|error| tracing::error!(%error, "the state cannot be encoded")).ok().map(|image| (image, parts))
+    fn head(&mut self) -> Head {
+        Head::of(self.trainer.idle(), &self.router)
+    }
+
+    /// Begins a snapshot of the state at this place of the input; its pieces come as the shards get there.
+    fn snapshot(&mut self) -> Option<Pieces> {
+        let (pieces, sender) = Pieces::new(self.head(), self.shards.len());
+        let is_begun = self.shards.iter().all(|shard| shard.send(Message::Save(sender.clone())).is_ok());
+        is_begun.then_some(pieces)
     }
 }
 
@@ -131,11 +149,7 @@ impl Takes for Running {
     }
 }
 
-pub(super) fn run_router(
-    mut engine: Running,
-    mut keeper: Option<Keeper>,
-    inputs: &Exit<Input>,
-) -> Result<Ended, &'static str> {
+pub(super) fn run_router(mut engine: Running, mut keeper: Option<Keeper>, inputs: &Exit<Input>) -> Ended {
     let _vital = Vital("router");
     loop {
         let waits = keeper.as_ref().map_or(std::time::Duration::MAX, Keeper::until_sync);
@@ -148,13 +162,12 @@ pub(super) fn run_router(
         let is_asked = take_batch(&mut engine, batch, is_kept);
         // The journal holds the whole batch: so must the state that is saved as that of the journal's end.
         if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_time_to_save(is_asked))
-            && let Some((image, parts)) = engine.image()
+            && let Some(snapshot) = engine.snapshot()
         {
-            keeper.save(image, parts);
+            keeper.save(snapshot);
         }
     }
-    let image = Image::begin(engine.trainer.idle(), &engine.router, engine.shards.len());
-    Ok(Ended { image: image.map_err(|_| "the state could not be encoded")?, keeper })
+    Ended { head: engine.head(), keeper }
 }
 
 enum Training {

@@ -1,7 +1,10 @@
 //! The journal and its snapshots on a disk that fails, crash after crash, against what was acknowledged.
 //! How many seeds are run is said in [`seeds`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use rand_pcg::{Pcg32, rand_core::Rng};
 
@@ -291,7 +294,10 @@ fn body(id: u64) -> Vec<u8> {
     body
 }
 
-fn decode(body: &[u8]) -> Option<Vec<u64>> {
-    let (ids, rest) = body.as_chunks();
-    rest.is_empty().then(|| ids.iter().map(|id| u64::from_le_bytes(*id)).collect())
+fn decode(body: &mut dyn io::Read) -> io::Result<Vec<u64>> {
+    let mut bytes = Vec::new();
+    body.read_to_end(&mut bytes)?;
+    let (ids, rest) = bytes.as_chunks();
+    assert!(rest.is_empty(), "its checksum held");
+    Ok(ids.iter().map(|id| u64::from_le_bytes(*id)).collect())
 }

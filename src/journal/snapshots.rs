@@ -11,11 +11,11 @@
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, Read, Write},
     path::PathBuf,
 };
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{Disk, DiskFile, Position, segment::fill};
 
@@ -25,7 +25,7 @@ const TRAILER: usize = 8;
 const PREFIX: &str = "snapshot-";
 const TEMPORARY: &str = ".new";
 const UNTIL_FORMAT_2: &str = "snapshot";
-/// Written at a time.
+/// Written or read at a time.
 const CHUNK: usize = 1 << 20;
 
 /// Why a snapshot was not written.
@@ -171,23 +171,25 @@ impl<D: Disk> Snapshots<D> {
         Ok(())
     }
 
-    /// Reads the newest generation that is sound and can be decoded; `None` when there is none at all.
+    /// Reads the newest generation that is sound and can be decoded; `None` when there is none at all. A file is read
+    /// twice, so that `decode` is given the body only of one whose checksum holds; it has damage told by
+    /// [`io::ErrorKind::InvalidData`] or [`io::ErrorKind::UnexpectedEof`].
     ///
     /// # Errors
     /// The disk fails, a generation is of another version, or all are damaged.
-    pub fn load<T>(&self, decode: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Loaded<T>>, LoadError> {
+    pub fn load<T>(&self, decode: impl Fn(&mut dyn Read) -> io::Result<T>) -> Result<Option<Loaded<T>>, LoadError> {
         let failed = |name: &str, source| LoadError::Io { path: self.disk.path(name), source };
         let mut damaged = Vec::new();
         for position in self.positions().map_err(|source| failed("", source))? {
             let name = name(position);
-            let bytes = match self.read(&name) {
-                Ok(bytes) => bytes,
+            let read = match self.disk.open(&name).and_then(|file| self.read(&file, position, &decode)) {
+                Ok(read) => read,
                 // It became too old while this looked at newer ones.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(&name, error)),
             };
             let path = self.disk.path(&name);
-            match self.parse(&bytes, position, &decode) {
+            match read {
                 Ok(value) => return Ok(Some(Loaded { value, position, damaged })),
                 Err(Refusal::Version(found)) => return Err(LoadError::Version { path, found, reads: self.version }),
                 Err(Refusal::Damaged(what)) => damaged.push(DamagedSnapshot { path, what }),
@@ -202,48 +204,51 @@ impl<D: Disk> Snapshots<D> {
     /// Whoever comes from format 2 is told so, rather than started with nothing.
     fn refuse_old<T>(&self) -> Result<Option<T>, LoadError> {
         let path = self.disk.path(UNTIL_FORMAT_2);
-        match self.read(UNTIL_FORMAT_2) {
-            Ok(bytes) => {
-                let found = bytes.get(MAGIC.len()..).and_then(|rest| rest.first_chunk());
-                Err(LoadError::Version {
-                    path,
-                    found: found.map_or(0, |v| u32::from_le_bytes(*v)),
-                    reads: self.version,
-                })
-            }
+        let mut found = [0; 4];
+        match self.disk.open(UNTIL_FORMAT_2).and_then(|file| fill(&file, MAGIC.len() as u64, &mut found)) {
+            Ok(_) => Err(LoadError::Version { path, found: u32::from_le_bytes(found), reads: self.version }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(LoadError::Io { path, source }),
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let file = self.disk.open(name)?;
-        let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
-        let read = fill(&file, 0, &mut bytes)?;
-        bytes.truncate(read);
-        Ok(bytes)
-    }
-
-    fn parse<T>(&self, bytes: &[u8], position: Position, decode: impl Fn(&[u8]) -> Option<T>) -> Result<T, Refusal> {
-        if !bytes.starts_with(MAGIC) {
-            return Err(Refusal::Damaged("it does not begin as a snapshot does"));
+    fn read<T>(
+        &self,
+        file: &D::File,
+        position: Position,
+        decode: impl Fn(&mut dyn Read) -> io::Result<T>,
+    ) -> io::Result<Result<T, Refusal>> {
+        let damaged = |what| Ok(Err(Refusal::Damaged(what)));
+        let mut header = [0; HEADER];
+        fill(file, 0, &mut header)?;
+        if !header.starts_with(MAGIC) {
+            return damaged("it does not begin as a snapshot does");
         }
-        let Some(end) = bytes.len().checked_sub(TRAILER).filter(|end| *end >= HEADER) else {
-            return Err(Refusal::Damaged("it is cut off"));
+        let length = file.length()?;
+        let Some(end) = length.checked_sub(TRAILER as u64).filter(|end| *end >= HEADER as u64) else {
+            return damaged("it is cut off");
         };
-        let (sealed, checksum) = bytes.split_at(end);
-        if xxh3_64(sealed).to_le_bytes() != checksum {
-            return Err(Refusal::Damaged("its checksum does not hold"));
+        let mut checksum = [0; TRAILER];
+        fill(file, end, &mut checksum)?;
+        if hash(&mut Section { file, at: 0, end })?.to_le_bytes() != checksum {
+            return damaged("its checksum does not hold");
         }
-        let (fields, body) = sealed[MAGIC.len()..].split_at(HEADER - MAGIC.len());
-        let (version, place) = fields.split_at(4);
+        let (version, place) = header[MAGIC.len()..].split_at(4);
         if version != self.version.to_le_bytes() {
-            return Err(Refusal::Version(version.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte))));
+            let found = version.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+            return Ok(Err(Refusal::Version(found)));
         }
         if place != position.0.to_le_bytes() {
-            return Err(Refusal::Damaged("it was written under another name"));
+            return damaged("it was written under another name");
         }
-        decode(body).ok_or(Refusal::Damaged("its contents cannot be decoded"))
+        let body = Section { file, at: HEADER as u64, end };
+        match decode(&mut io::BufReader::with_capacity(CHUNK, body)) {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                damaged("its contents cannot be decoded")
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Where the journal is to go on from at the least: no snapshot, not even a damaged one, may have seen another record at
@@ -276,6 +281,35 @@ impl<D: Disk> Snapshots<D> {
 enum Refusal {
     Version(u32),
     Damaged(&'static str),
+}
+
+/// Part of a file.
+struct Section<'f, F> {
+    file: &'f F,
+    at: u64,
+    end: u64,
+}
+
+impl<F: DiskFile> Read for Section<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read_at(self.at, &mut buffer[..left])?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// The xxh3-64 of all that is read.
+fn hash(reader: &mut impl Read) -> io::Result<u64> {
+    let (mut hash, mut buffer) = (Xxh3::new(), vec![0; CHUNK]);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hash.digest()),
+            Ok(read) => hash.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn name(position: Position) -> String {

@@ -3,12 +3,21 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
 
 use crate::signal::{Condition, Labels, Matcher};
 
 /// A string that is stored once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Symbol(u32);
+
+impl Symbol {
+    /// Its place among the [`texts`](Interner::texts) of its interner.
+    #[must_use]
+    pub fn place(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Stores each string once. Strings are kept as long as the interner lives.
 #[derive(Debug, Default)]
@@ -43,6 +52,12 @@ impl Interner {
     #[must_use]
     pub fn text(&self, symbol: Symbol) -> &Arc<str> {
         &self.texts[symbol.0 as usize]
+    }
+
+    /// All strings, in the order in which they came.
+    #[must_use]
+    pub fn texts(&self) -> &[Arc<str>] {
+        &self.texts
     }
 
     /// Bytes on the heap, about. Counted all along, so that asking costs nothing.

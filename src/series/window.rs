@@ -55,6 +55,13 @@ impl Window {
         drop(self.done.cut(oldest, self.open.chunk().first_at));
     }
 
+    /// Whether there is a chunk whose points are all older than `oldest`.
+    #[must_use]
+    pub fn reaches_before(&self, oldest: TimestampMs) -> bool {
+        let followed_at = iter::once(self.open.chunk()).chain(self.done.chunks()).map(|chunk| chunk.first_at);
+        followed_at.zip(self.done.chunks()).any(|(next_at, _)| next_at <= oldest)
+    }
+
     /// Points with `after < at ≤ until`, in order.
     pub fn points(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = Point> + '_ {
         let chunks: Vec<&Chunk> = self.reaching(after, until).collect();

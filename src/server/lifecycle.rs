@@ -173,9 +173,9 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
     };
     let path = app.config().data_dir.clone();
     let started = tokio::task::spawn_blocking(move || {
-        let (keeper, snapshot) = Keeper::open(&path, policy)?;
-        let is_restored = snapshot.is_some();
-        Ok::<_, StopError>((Fleet::start(&options, snapshot, Some(keeper))?, is_restored))
+        let (keeper, restored) = Keeper::open(&path, policy, options.shards)?;
+        let is_restored = restored.is_some();
+        Ok::<_, StopError>((Fleet::start(&options, restored, Some(keeper))?, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
     let started_at = rfc3339(app.started_at());
@@ -186,8 +186,8 @@ async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
 /// Stops the engine, which finishes what it has accepted, and saves its state.
 async fn save(threads: FleetThreads) -> Result<(), StopError> {
     let saved = tokio::task::spawn_blocking(move || {
-        let (image, keeper) = threads.join().map_err(StopError::Lost)?;
-        Ok::<_, StopError>(keeper.map(|keeper| keeper.end(&image)).transpose()?)
+        let (stopped, keeper) = threads.join().map_err(StopError::Lost)?;
+        Ok::<_, StopError>(keeper.map(|keeper| keeper.end(stopped)).transpose()?)
     });
     if let Some(bytes) = saved.await.map_err(|_| StopError::Fault("saving the state"))?? {
         tracing::info!(bytes, "state is saved");

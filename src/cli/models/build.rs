@@ -48,7 +48,7 @@ pub(super) fn build(seeds: &[u64], length: TimestampMs) -> anyhow::Result<Prior>
     let mut builder = PriorBuilder::default();
     for seed in seeds {
         eprintln!("shop {seed}: {:.1} days", length as f64 / DAY as f64);
-        builder.add(&simulate(*seed, length)?);
+        builder.add(simulate(*seed, length)?)?;
     }
     builder.finish(SEED).context("the simulations were too short for anything to be learnt")
 }

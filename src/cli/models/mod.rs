@@ -142,7 +142,7 @@ impl Place {
 
     fn snapshot(&self) -> anyhow::Result<Snapshot> {
         let dir = self.dir();
-        let found = journal::load(&dir)?;
+        let found = journal::load(&dir, Snapshot::read)?;
         found
             .map(|found| found.value)
             .with_context(|| format!("there is no state in {}; name the directory with --data-dir", dir.display()))
@@ -204,9 +204,9 @@ fn import(place: &Place, path: &Path) -> anyhow::Result<usize> {
     let dir = place.dir();
     let _alone = Keeper::lock(&dir)?;
     let (mut snapshot, position) =
-        journal::load(&dir)?.map_or_else(Default::default, |found| (found.value, found.position));
+        journal::load(&dir, Snapshot::read)?.map_or_else(Default::default, |found| (found.value, found.position));
     let count = snapshot.import_models(&place.tenant, file);
-    journal::save(&dir, position, &snapshot.image()?)?;
+    journal::save(&dir, position, |writer| snapshot.write(writer))?;
     Ok(count)
 }
 

@@ -45,7 +45,7 @@ fn listed(dir: &Path) -> ModelsView {
 #[test]
 fn forests_are_carried_from_one_state_to_another() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    journal::save(from.path(), Position::START, &learnt().image().unwrap()).unwrap();
+    journal::save(from.path(), Position::START, |writer| learnt().write(writer)).unwrap();
     let before = listed(from.path());
     let families: Vec<&str> = before.items.iter().map(|model| model.family.as_str()).collect();
     assert_eq!(families, ["first", "second"]);
@@ -74,7 +74,7 @@ fn what_cannot_be_done_is_said() {
     fs::write(&path, "up 1\n").unwrap();
     let error = format!("{:#}", import(&place(dir.path()), &path).unwrap_err());
     assert!(error.contains("not.model") && error.contains("no file of models"), "{error}");
-    journal::save(dir.path(), Position::START, &learnt().image().unwrap()).unwrap();
+    journal::save(dir.path(), Position::START, |writer| learnt().write(writer)).unwrap();
     let error = export(&place(dir.path()), &["third".to_owned()]).unwrap_err();
     assert!(error.to_string().contains("\"third\""), "{error}");
 }

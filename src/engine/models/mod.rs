@@ -166,13 +166,13 @@ impl Snapshot {
     /// The models of a tenant; a snapshot has no prior.
     #[must_use]
     pub fn models(&self, tenant: &TenantId) -> ModelList {
-        self.trainer.models().list(tenant, None)
+        self.head.trainer.models().list(tenant, None)
     }
 
     /// Models of a tenant whose metric is `wanted`, to be carried elsewhere.
     #[must_use]
     pub fn export_models(&self, tenant: &TenantId, wanted: impl Fn(&str) -> bool) -> ModelFile {
-        let models = self.trainer.models();
+        let models = self.head.trainer.models();
         let models = models.forests.iter().filter(|((owner, family), _)| owner == tenant && wanted(family));
         let named =
             models.map(|((_, family), model)| NamedModel { family: family.to_string(), model: (**model).clone() });
@@ -184,7 +184,7 @@ impl Snapshot {
     /// They are trained anew when the metric has seen twice the rows they were trained from, as one's own are.
     pub fn import_models(&mut self, tenant: &TenantId, file: ModelFile) -> usize {
         let models = file.models.into_iter().map(|named| (named.family.into(), named.model));
-        self.trainer.import(tenant, models.collect())
+        self.head.trainer.import(tenant, models.collect())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is assumed of a tenant that has shown nothing yet.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    io,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,11 +66,15 @@ pub struct PriorBuilder {
 
 impl PriorBuilder {
     /// Takes what an engine has learnt of all its tenants.
-    pub fn add(&mut self, snapshot: &Snapshot) {
-        for reservoir in snapshot.reservoirs() {
+    ///
+    /// # Errors
+    /// The snapshot is not what was written.
+    pub fn add(&mut self, snapshot: Snapshot) -> io::Result<()> {
+        for reservoir in snapshot.reservoirs()? {
             self.seen += reservoir.seen();
             self.rows.extend(reservoir.rarities().take(ROWS_PER_FAMILY));
         }
+        Ok(())
     }
 
     /// The prior; `None` when nothing was added.

@@ -57,7 +57,7 @@ fn a_ceiling_holds_for_all_tenants_until_it_is_lifted_and_across_a_restart() {
     ceiling(&mut engine, Some(8));
     for restarted in [false, true] {
         if restarted {
-            engine = Engine::restore(options.clone(), engine.snapshot().unwrap());
+            engine = Engine::restore(&options, engine.snapshot().unwrap().decode().unwrap());
         }
         let i = 1 + i64::from(restarted);
         let report = write(&mut engine, "large", i, 10..30);

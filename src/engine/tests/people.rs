@@ -62,7 +62,7 @@ fn a_nightly_job_marked_twice_raises_nothing_the_third_time_and_other_faults_do(
     shop.mark(&second[0].id, Feedback::FalseAlarm);
     // Remembered across a restart.
     let snapshot = std::mem::replace(&mut shop.run.engine, Engine::new(Options::default())).snapshot().unwrap();
-    shop.run.engine = Engine::restore(Options { shards: 3, ..Options::default() }, snapshot);
+    shop.run.engine = Engine::restore(&Options { shards: 3, ..Options::default() }, snapshot.decode().unwrap());
     shop.live(6 * DAY, |_| 0.0);
     assert!(shop.last_night().is_empty(), "the third night: {:#?}", shop.last_night());
     // A fault of another shape on the same series: in the afternoon.

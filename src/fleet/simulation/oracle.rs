@@ -7,7 +7,7 @@ use super::super::{
     taking::{Reply, Takes},
 };
 use crate::{
-    engine::{Engine, Options, Scored, Snapshot},
+    engine::{Engine, Options, Restored, Scored},
     signal::{Command, Finding, Labels, Sample, TenantId, TimestampMs},
 };
 
@@ -28,9 +28,9 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Goes on from a snapshot that has taken these.
-    pub(super) fn new(shards: usize, snapshot: Option<Snapshot>, taken: Vec<Id>) -> Self {
+    pub(super) fn new(shards: usize, restored: Option<Restored>, taken: Vec<Id>) -> Self {
         let options = Options { shards, ..Options::default() };
-        Self { engine: Engine::restore(options, snapshot.unwrap_or_default()), taken, scores: Vec::new() }
+        Self { engine: Engine::restore(&options, restored.unwrap_or_default()), taken, scores: Vec::new() }
     }
 
     /// What was said of every sample since the last call.

@@ -100,8 +100,8 @@ impl World {
 
     /// The thread beside has written its snapshot.
     pub(super) fn end_save(&mut self, daemon: &mut Daemon, seen: &mut Seen) {
-        let Some((place, image)) = daemon.saving.take() else { return };
-        if place.save(&image).is_ok() {
+        let Some((place, snapshot)) = daemon.saving.take() else { return };
+        if place.save(|writer| snapshot.write(writer)).is_ok() {
             seen.snapshots += 1;
             self.saved = place.position;
             self.damaged.remove(&format!("snapshot-{:020}", place.position.0));
@@ -111,7 +111,7 @@ impl World {
     fn begin_save(&mut self, daemon: &mut Daemon) {
         let place = daemon.store.place();
         self.snapshots.insert(place.position, daemon.engine.taken.clone());
-        daemon.saving = Some((place, daemon.engine.engine.snapshot().unwrap().image().unwrap()));
+        daemon.saving = Some((place, daemon.engine.engine.snapshot().unwrap()));
     }
 
     /// Stops in order.

@@ -12,13 +12,12 @@ use super::{
     seasoned,
     senders::{START, STEP},
 };
-use crate::{engine::Snapshot, signal::TenantId};
+use crate::signal::TenantId;
 
 impl World {
     /// Compares with an engine that was fed what is there, now and as both go on.
     pub(super) fn compare(&mut self, mut daemon: Daemon, seen: &mut Seen) {
-        let snapshot = Snapshot::of(&seasoned()).unwrap();
-        let mut undisturbed = Recorder::new(1, Some(snapshot), Vec::new());
+        let mut undisturbed = Recorder::new(1, Some(seasoned().decode().unwrap()), Vec::new());
         let there = daemon.engine.taken.clone();
         for id in &there {
             match id {

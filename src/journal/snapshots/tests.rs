@@ -1,3 +1,5 @@
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::*;
 use crate::journal::{
     Files,
@@ -8,8 +10,10 @@ fn save(snapshots: &Snapshots<impl Disk>, at: u64) {
     snapshots.save(Position(at), |writer| writer.write_all(&at.to_le_bytes())).unwrap();
 }
 
-fn decode(body: &[u8]) -> Option<u64> {
-    body.try_into().ok().map(u64::from_le_bytes)
+fn decode(body: &mut dyn Read) -> io::Result<u64> {
+    let mut bytes = Vec::new();
+    body.read_to_end(&mut bytes)?;
+    bytes.try_into().map(u64::from_le_bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn file(at: u64) -> String {

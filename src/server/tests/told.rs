@@ -222,8 +222,7 @@ async fn a_restart_keeps_what_was_told_and_follows_the_file() {
     let stop = async |story: Story| {
         story.app.close();
         drop(story.router);
-        let (image, _) = tokio::task::spawn_blocking(move || story.threads.join()).await.unwrap().unwrap();
-        Snapshot::of(&image).unwrap()
+        restored(tokio::task::spawn_blocking(move || story.threads.join()).await.unwrap().unwrap())
     };
     let start = |text: &str, snapshot| {
         let config = crate::config::parse("vigie.yaml".as_ref(), text, |_| None).unwrap();
