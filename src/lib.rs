@@ -2,6 +2,7 @@
 //!
 //! The modules in the order of the data's way; `ARCHITECTURE.md` has the map and the laws.
 
+mod prefetch;
 pub mod signal;
 
 pub mod config;

@@ -117,6 +117,12 @@ pub struct Detector {
 }
 
 impl Detector {
+    /// Has what it keeps elsewhere brought near.
+    pub fn prefetch(&self) {
+        self.profile.prefetch();
+        self.novelty.prefetch();
+    }
+
     /// A detector that begins at `value`, which must still be observed.
     #[must_use]
     pub fn new(value: f64) -> Self {

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::prefetch::prefetch;
+
 /// Samples in a window.
 const LENGTH: usize = 8;
 /// Windows stored.
@@ -76,6 +78,11 @@ fn clock(n: u32) -> u16 {
 }
 
 impl Novelty {
+    /// Has the stored windows brought near.
+    pub(super) fn prefetch(&self) {
+        prefetch(&*self.windows);
+    }
+
     /// Forgets the last samples, not what was learnt: after a gap they do not follow each other.
     pub(super) fn interrupt(&mut self) {
         self.filled = 0;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{cadence::PROFILE_PARTS, half::Half};
+use crate::prefetch::prefetch;
 
 /// 16 bytes, and 48 more once a value differs from the base.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,6 +22,11 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// Has the parts brought near.
+    pub(super) fn prefetch(&self) {
+        self.parts.as_deref().into_iter().for_each(prefetch);
+    }
+
     /// Turns to a part of the day. Returns the value to expect in it: a part never seen is expected to go on like the
     /// part before.
     pub(super) fn enter(&mut self, part: usize, unit: f32) -> f32 {

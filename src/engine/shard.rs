@@ -17,6 +17,9 @@ use crate::{
     signal::{Finding, Labels, MetricKind, Sample, TenantId, TimestampMs},
 };
 
+/// Series of a request that are looked up, and whose state is asked for, before the first of them is written.
+const AHEAD: usize = 24;
+
 /// The state of one shard.
 #[derive(Debug)]
 pub struct Shard {
@@ -85,9 +88,18 @@ impl Shard {
         let bounds = Bounds::new(&options, self.ceiling);
         let tenant = self.tenant_mut(id);
         let mut context = Context { options: &options, bounds, paces: &mut paces, received, sink };
-        for place in places {
-            let Some(entry) = request.series().get(place) else { continue };
-            write_series(tenant, request, entry, &mut context, &mut report);
+        let mut places = places.filter_map(|place| request.series().get(place));
+        let mut entries = Vec::with_capacity(AHEAD);
+        loop {
+            entries.clear();
+            entries.extend(places.by_ref().take(AHEAD).map(|entry| (entry, tenant.slot_of(entry.identity.series))));
+            if entries.is_empty() {
+                break;
+            }
+            tenant.prefetch(entries.iter().filter_map(|(_, slot)| *slot));
+            for (entry, slot) in &entries {
+                write_series(tenant, request, entry, *slot, &mut context, &mut report);
+            }
         }
         if report.refused.keys().any(|why| why.is_limit()) {
             // Time passes also for a tenant of which only new series come: those that have ended must leave to make room.
@@ -212,11 +224,13 @@ fn write_series(
     tenant: &mut Tenant,
     request: &WriteRequest,
     entry: &SeriesEntry,
+    slot: Option<u32>,
     context: &mut Context<'_>,
     report: &mut WriteReport,
 ) {
     let view = request.view(entry);
-    let slot = match tenant.slot_of(entry.identity.series) {
+    // The same series may come twice in a request, and be new the first time.
+    let slot = match slot.or_else(|| tenant.slot_of(entry.identity.series)) {
         Some(slot) => slot,
         None => {
             // A tenant at its limit may send many of them: nothing is built for what is refused.

@@ -20,6 +20,8 @@ use super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
+    anomaly::Detector,
+    prefetch::prefetch,
     series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
@@ -124,6 +126,16 @@ impl Tenant {
     /// The slot of a series.
     pub(super) fn slot_of(&self, key: SeriesKey) -> Option<u32> {
         self.keys.get(key, &self.series)
+    }
+
+    /// Has the state of series brought near, a step of the way to it at a time.
+    pub(super) fn prefetch(&self, slots: impl Iterator<Item = u32> + Clone) {
+        let series = slots.filter_map(|slot| self.series.get(slot));
+        series.clone().for_each(prefetch);
+        let detectors = series.clone().filter_map(|series| series.state.detector.as_deref());
+        detectors.clone().for_each(prefetch);
+        series.filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
+        detectors.for_each(Detector::prefetch);
     }
 
     /// Number of series alive or still in the window.
