@@ -405,14 +405,14 @@ mod tests {
             at,
             series: SeriesKey(u128::from(key)),
             workload: WorkloadKey(key / 10),
-            group: Some(GroupKey(key % 10)),
+            group: Some(GroupKey::new(key % 10)),
             evidence: 9.0 + key as f32,
             labels: Labels::default(),
         }
     }
 
     fn custom() -> Custom<'static> {
-        let side = Side { group: GroupKey(1), above: true };
+        let side = Side { group: GroupKey::new(1), above: true };
         Custom { workload: WorkloadKey(1), family: "m", side, reach: 20.0 }
     }
 
@@ -422,10 +422,10 @@ mod tests {
     fn company_is_who_stirred_at_the_same_time() {
         let mut outlook = Outlook::default();
         let stirs = vec![stir(HOUR, 11), stir(HOUR + 1, 21), stir(HOUR + 2, 31), stir(HOUR + 3, 12)];
-        let groups = vec![(GroupKey(1), Some(4))];
+        let groups = vec![(GroupKey::new(1), Some(4))];
         let news = News { stirs, groups, bar: 15.0, now: HOUR + 4, ..News::default() };
         outlook.hear(&news);
-        let (companions, siblings) = outlook.company(SeriesKey(11), WorkloadKey(1), Some(GroupKey(1)), HOUR);
+        let (companions, siblings) = outlook.company(SeriesKey(11), WorkloadKey(1), Some(GroupKey::new(1)), HOUR);
         assert_eq!((companions.series, companions.workloads), (3, 2));
         assert_eq!(siblings, Some(Siblings { count: 3, alike: 2 }));
         assert_eq!(companions.strongest[0].evidence, 40.0);

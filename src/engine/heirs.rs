@@ -75,8 +75,8 @@ impl Tenant {
         let Some(slot) = self.slot_of(key) else { return };
         let Some(series) = self.series.get_mut(slot) else { return };
         let state = &mut series.state;
+        let Some(last) = state.last() else { return };
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
-        let Some(last) = state.last else { return };
         state.is_heir = true;
         **own = heirloom.detector.heir(own.level(), last.at);
     }

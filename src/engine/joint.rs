@@ -49,12 +49,12 @@ const SERIES_LIKE_MAX: f32 = 18.0;
 
 /// What lessons about a workload go by: the labels that name it without its instance.
 fn group_of(workload: &Workload) -> GroupKey {
-    GroupKey::of(workload.state.labels.iter()).unwrap_or(GroupKey(workload.key.0))
+    GroupKey::of(workload.state.labels.iter()).unwrap_or(GroupKey::new(workload.key.0))
 }
 
 /// Under which name the disturbances of such workloads are on record.
 fn family_of(group: GroupKey) -> String {
-    format!("workload {:016x}", group.0)
+    format!("workload {:016x}", group.number())
 }
 
 /// Whether a metric says how a workload behaves. Buckets repeat their `_count`; build facts and clocks do not behave.

@@ -191,7 +191,7 @@ impl Tenant {
                 continue;
             }
             let scope = (FindingScope::Group, Kind::Absence);
-            let finding = self.blank_finding(scope, labels.clone(), key.0, *since, news.now);
+            let finding = self.blank_finding(scope, labels.clone(), key.number(), *since, news.now);
             let sentence = anomaly::absence_sentence(&labels.to_string(), *metrics as usize, *since);
             let meaning = format!("{metrics} of its metrics are no longer sent by any instance");
             let driver = Driver { name: Kind::Absence.name().to_owned(), share: 1.0, meaning };

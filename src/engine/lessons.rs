@@ -180,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_lesson_covers_what_looks_like_it_and_nothing_else() {
-        let (group, mut lessons) = (GroupKey(7), Lessons::default());
+        let (group, mut lessons) = (GroupKey::new(7), Lessons::default());
         lessons.learn(Lesson::of(group, &shape(0, NIGHT, 20, 10.0)));
         assert!(lessons.covers(group, &shape(1, NIGHT + 30 * MINUTE, 15, 9.0)));
         assert!(lessons.covers(group, &shape(1, NIGHT, 24, 12.0)), "a little more");
-        assert!(!lessons.covers(GroupKey(8), &shape(1, NIGHT, 15, 9.0)), "another group");
+        assert!(!lessons.covers(GroupKey::new(8), &shape(1, NIGHT, 15, 9.0)), "another group");
         assert!(!lessons.covers(group, &shape(1, NIGHT, 15, 14.0)), "further");
         assert!(!lessons.covers(group, &shape(1, NIGHT, 40, 9.0)), "longer");
         assert!(!lessons.covers(group, &shape(1, NIGHT + 12 * 3_600_000, 15, 9.0)), "at noon");
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_second_mark_widens_it_and_taking_both_back_ends_it() {
-        let (group, mut lessons) = (GroupKey(7), Lessons::default());
+        let (group, mut lessons) = (GroupKey::new(7), Lessons::default());
         lessons.learn(Lesson::of(group, &shape(0, NIGHT, 20, 10.0)));
         lessons.learn(Lesson::of(group, &shape(1, NIGHT, 25, 12.0)));
         assert_eq!(lessons.len(), 1);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_not_needed_is_forgotten() {
-        let (group, mut lessons) = (GroupKey(7), Lessons::default());
+        let (group, mut lessons) = (GroupKey::new(7), Lessons::default());
         lessons.learn(Lesson::of(group, &shape(0, NIGHT, 20, 10.0)));
         assert!(lessons.covers(group, &shape(50, NIGHT, 20, 10.0)), "needed at day 50");
         lessons.forget(100 * DAY_MS);

@@ -64,12 +64,13 @@ impl Tenant {
         let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
         let at = histogram.at;
         let state = &mut series.state;
-        if let Some(last) = state.last {
+        if let Some(last) = state.last() {
             if at < last.at {
                 return Err(Refusal::OutOfOrder);
             }
             if at == last.at {
-                let known = state.histogram.as_ref().is_some_and(|known| known.previous == histogram);
+                let previous = state.histogram.as_ref().and_then(|known| known.previous.as_ref());
+                let known = previous.is_some_and(|known| *known == histogram);
                 return if known || histogram.is_stale() { Ok(()) } else { Err(Refusal::Duplicate) };
             }
         }
@@ -77,13 +78,14 @@ impl Tenant {
             return Err(Refusal::Future);
         }
         let labels = resolve(&self.interner, &series.labels);
-        state.last = Some(Sample { at, value: histogram.count });
+        let last = Sample { at, value: histogram.count };
+        let before = state.histogram.take().and_then(|before| before.previous);
         if histogram.is_stale() {
-            state.histogram = None;
+            state.histogram = Some(Box::new(HistogramState { last, previous: None }));
             let ended = Sample { at, value: stale_nan() };
             return self.observe_derived(&labels, [Some(ended); 5], context);
         }
-        let recent = state.histogram.as_ref().and_then(|before| histogram.since(&before.previous));
+        let recent = before.as_ref().and_then(|before| histogram.since(before));
         let recent = recent.filter(|recent| recent.count > 0.0);
         let of = |value: Option<f64>| value.filter(|v| !v.is_nan()).map(|value| Sample { at, value });
         let quantile = |q| of(recent.as_ref().and_then(|recent| recent.quantile(q)));
@@ -94,7 +96,7 @@ impl Tenant {
             quantile(0.9),
             quantile(0.99),
         ];
-        state.histogram = Some(Box::new(HistogramState { previous: histogram }));
+        state.histogram = Some(Box::new(HistogramState { last, previous: Some(histogram) }));
         self.observe_derived(&labels, values, context)
     }
 
@@ -134,7 +136,7 @@ impl Tenant {
         let mut gone = Vec::new();
         for slot in std::mem::replace(&mut self.sweep.next, end)..end {
             let Some(series) = self.series.get(slot) else { continue };
-            let last_at = series.state.last.map_or(TimestampMs::MIN, |last| last.at);
+            let last_at = series.state.last().map_or(TimestampMs::MIN, |last| last.at);
             self.sweep.sizes.add(series);
             if last_at < oldest {
                 gone.extend(self.remove(slot, options.findings_kept));
@@ -184,7 +186,7 @@ impl Tenant {
     fn remove(&mut self, slot: u32, findings_kept: usize) -> Option<(u32, SymbolSet)> {
         let series = self.series.remove(slot)?;
         self.keys.remove(series.key, slot);
-        let at = series.state.last.map_or(self.newest, |last| last.at);
+        let at = series.state.last().map_or(self.newest, |last| last.at);
         if !series.state.closed {
             self.outlook.tidings.went.extend(series.group);
         }

@@ -230,5 +230,5 @@ impl Tenant {
 
 /// The group that lessons about a series or workload belong to: its siblings, or else itself.
 pub(super) fn subject_group(group: Option<GroupKey>, key: SeriesKey) -> GroupKey {
-    group.unwrap_or(GroupKey(key.0 as u64))
+    group.unwrap_or(GroupKey::new(key.0 as u64))
 }

@@ -18,10 +18,14 @@ pub(super) trait Record {
     fn append(&self, slot: u32, bytes: Vec<u8>) -> postcard::Result<Vec<u8>>;
 }
 
-/// Boxed values by slot; the slot of one that is gone is given to the next that comes.
+/// Bytes of a slab, about: what an allocator has no smaller share of than it needs.
+const SLAB: usize = 64 << 10;
+
+/// Values by slot; the slot of one that is gone is given to the next that comes. They lie in slabs of the same size, which
+/// take no more room than the values do and stay where they are.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
-    cells: Vec<Option<Box<T>>>,
+    slabs: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
     walk: Option<Box<Walk>>,
 }
@@ -42,55 +46,74 @@ struct Walk {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { cells: Vec::new(), free: Vec::new(), walk: None }
+        Self { slabs: Vec::new(), free: Vec::new(), walk: None }
     }
 }
 
 impl<T> Slots<T> {
+    /// Values in a slab.
+    const LENGTH: u32 = if size_of::<Option<T>>() < SLAB { (SLAB / size_of::<Option<T>>()) as u32 } else { 1 };
+
+    fn cell(&mut self, slot: u32) -> Option<&mut Option<T>> {
+        self.slabs.get_mut((slot / Self::LENGTH) as usize)?.get_mut((slot % Self::LENGTH) as usize)
+    }
+
     /// The value in a slot.
+    #[inline]
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
-        self.cells.get(slot as usize)?.as_deref()
+        self.slabs.get((slot / Self::LENGTH) as usize)?.get((slot % Self::LENGTH) as usize)?.as_ref()
     }
 
     /// Gives a value a slot.
     pub(super) fn insert(&mut self, value: T) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.cells.push(None);
-            (self.cells.len() - 1) as u32
-        });
-        if let Some(walk) = &mut self.walk {
-            walk.pass(slot);
+        if let Some(slot) = self.free.pop() {
+            if let Some(walk) = &mut self.walk {
+                walk.pass(slot);
+            }
+            if let Some(cell) = self.cell(slot) {
+                *cell = Some(value);
+            }
+            return slot;
         }
-        self.cells[slot as usize] = Some(Box::new(value));
+        // A walk ends before what is added behind it.
+        let slot = self.numbers().end;
+        if slot % Self::LENGTH == 0 {
+            self.slabs.push(Vec::with_capacity(Self::LENGTH as usize));
+        }
+        if let Some(slab) = self.slabs.last_mut() {
+            slab.push(Some(value));
+        }
         slot
     }
 
     /// All values, in the order of their slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.cells.iter().flatten().map(|cell| &**cell)
+        self.slabs.iter().flatten().flatten()
     }
 
     /// All slots there are, the empty ones too.
     pub(super) fn numbers(&self) -> Range<u32> {
-        0..self.cells.len() as u32
+        let full = self.slabs.len().saturating_sub(1) as u32 * Self::LENGTH;
+        0..full + self.slabs.last().map_or(0, |slab| slab.len() as u32)
     }
 }
 
 impl<T: Record> Slots<T> {
     /// The value in a slot, to be changed.
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        let cell = self.cells.get_mut(slot as usize)?.as_deref_mut()?;
+        let slab = self.slabs.get_mut((slot / Self::LENGTH) as usize)?;
+        let value = slab.get_mut((slot % Self::LENGTH) as usize)?.as_mut()?;
         if let Some(walk) = &mut self.walk {
-            walk.encode(slot, cell);
+            walk.encode(slot, value);
         }
-        Some(cell)
+        Some(value)
     }
 
     /// Takes a value out.
-    pub(super) fn remove(&mut self, slot: u32) -> Option<Box<T>> {
-        let value = self.cells.get_mut(slot as usize)?.take()?;
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+        let value = self.cell(slot)?.take()?;
         if let Some(walk) = &mut self.walk {
-            walk.encode(slot, &*value);
+            walk.encode(slot, &value);
         }
         self.free.push(slot);
         Some(value)
@@ -109,8 +132,10 @@ impl<T: Record> Slots<T> {
         let Some(walk) = &mut self.walk else { return false };
         let until = walk.end.min(walk.next.saturating_add(count));
         while walk.next < until {
-            if let Some(value) = &self.cells[walk.next as usize] {
-                walk.encode(walk.next, &**value);
+            let slab = self.slabs.get((walk.next / Self::LENGTH) as usize);
+            let cell = slab.and_then(|slab| slab.get((walk.next % Self::LENGTH) as usize));
+            if let Some(Some(value)) = cell {
+                walk.encode(walk.next, value);
             }
             walk.next += 1;
         }
@@ -181,7 +206,7 @@ mod tests {
     fn a_slot_is_given_anew_when_its_value_is_gone() {
         let mut slots = Slots::default();
         let (a, b) = (slots.insert(1_u8), slots.insert(2));
-        assert_eq!(slots.remove(a).as_deref(), Some(&1));
+        assert_eq!(slots.remove(a), Some(1));
         assert_eq!((slots.get(a), slots.get(b), slots.get(u32::MAX)), (None, Some(&2), None));
         assert_eq!(slots.remove(a), None);
         *slots.get_mut(b).unwrap() = 3;

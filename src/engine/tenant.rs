@@ -263,7 +263,7 @@ impl Tenant {
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
-        let before = series.state.last;
+        let before = series.state.last();
         if before.is_some_and(|last| sample.at <= last.at) {
             return repeated(&series.state.window, sample);
         }
@@ -271,7 +271,6 @@ impl Tenant {
             return Err(Refusal::Future);
         }
         self.newest = self.newest.max(sample.at);
-        series.state.last = Some(sample);
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
             series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));

@@ -445,6 +445,12 @@ impl Open {
         Some(verdict)
     }
 
+    /// The last sample; `None` in an empty chunk.
+    pub(super) fn last(&self) -> Option<Sample> {
+        let Coder { at, value, .. } = self.coder;
+        (self.chunk.count > 0).then_some(Sample { at, value })
+    }
+
     /// Begins a new chunk, and gives the one so far.
     pub(super) fn finish(&mut self) -> Chunk {
         self.bit = 0;

@@ -50,6 +50,12 @@ impl Window {
         self.open.push(sample, verdict).unwrap_or(Verdict::NONE)
     }
 
+    /// The newest sample.
+    #[must_use]
+    pub fn last(&self) -> Option<Sample> {
+        self.open.last()
+    }
+
     /// Drops chunks whose points are all older than `oldest`.
     pub fn forget_before(&mut self, oldest: TimestampMs) {
         drop(self.done.cut(oldest, self.open.chunk().first_at));

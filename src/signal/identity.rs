@@ -1,5 +1,7 @@
 //! Which series a label set is, and which workload it belongs to, without building the label set.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -18,13 +20,25 @@ pub struct WorkloadKey(pub u64);
 
 /// Hash of a label set without the labels that tell one instance from another: series with the same one are siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct GroupKey(pub u64);
+pub struct GroupKey(NonZeroU64);
 
 /// Labels in which siblings differ.
 const SIBLING_LABELS: [&str; 10] =
     ["container_id", "host", "host_ip", "hostname", "id", "instance", "node", "pod", "pod_ip", "uid"];
 
 impl GroupKey {
+    /// The key with this number; 0 is taken for 1.
+    #[must_use]
+    pub fn new(number: u64) -> Self {
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.get()
+    }
+
     /// The group of a label set, in order of name; `None` when nothing tells instances apart.
     #[must_use]
     pub fn of<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Self> {
@@ -39,7 +53,7 @@ impl GroupKey {
             bytes.extend_from_slice(value.as_bytes());
             bytes.push(0xff);
         }
-        is_instance.then(|| Self(xxh3_64(&bytes)))
+        is_instance.then(|| Self::new(xxh3_64(&bytes)))
     }
 
     /// The labels that the members of a group share.

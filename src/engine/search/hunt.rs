@@ -205,7 +205,7 @@ fn gather(
 fn look(checks: &mut [Check], keys: &mut Vec<u128>, tenant: &Tenant, question: &Question, slot: u32) {
     let Some(series) = series_in(tenant, slot) else { return };
     let state = &series.state;
-    let is_of_the_time = state.born <= question.until && state.last.is_some_and(|last| last.at > question.after);
+    let is_of_the_time = state.born <= question.until && state.last().is_some_and(|last| last.at > question.after);
     if is_of_the_time && checks.iter_mut().all(|check| check.passes(&series.labels, tenant)) {
         keys.push(series.key.0);
     }
