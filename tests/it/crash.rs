@@ -1,11 +1,11 @@
 //! What was acknowledged outlives the process: vigie is killed at random moments, and everything it said yes to is there
 //! afterwards, scored as if nothing had happened.
 
-use std::{fs, thread::sleep, time::Duration};
+use std::{collections::BTreeMap, env, fs, path::Path, process::Command, thread::sleep, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::support::{Vigie, free_port, get, query_at};
+use crate::support::{Found, Process, Vigie, free_port, get, peers, query, query_at, wait_for};
 use crate::wire::{Series, Version, now_ms};
 
 const STEP: i64 = 15_000;
@@ -37,7 +37,11 @@ fn everything(vigie: &Vigie, at: i64) -> Vec<String> {
 const CONFIG: &str = "series: {window: 6h}\njournal: {snapshot_interval: 1s}\n";
 
 fn start(data: TempDir) -> Vigie {
-    let mut vigie = Vigie::launch(data, &format!("127.0.0.1:{}", free_port()), CONFIG);
+    start_at(data, &format!("127.0.0.1:{}", free_port()))
+}
+
+fn start_at(data: TempDir, address: &str) -> Vigie {
+    let mut vigie = Vigie::launch(data, address, CONFIG);
     vigie.wait_until_ready();
     vigie
 }
@@ -93,4 +97,117 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success() && said.contains("in use by another vigie"), "{said}");
     assert_eq!(get(&vigie.url("/-/ready")).status, 200);
+}
+
+/// Interval of the real sender's scrapes, so short that there are scores after half a minute.
+const SCRAPE_MS: u64 = 300;
+/// Scrapes that a series must have seen for its scores to prove something.
+const SCRAPES: usize = 150;
+/// What is asked of both in the end.
+const QUESTIONS: [&str; 5] =
+    ["{job=~\"node|self\"}", "vigie_anomaly_score", "vigie_expected", "vigie_upper", "vigie_workload_anomaly_score"];
+
+/// A real Prometheus that scrapes a node exporter and itself and writes to vigie.
+fn start_sender(programs: &Path, dir: &Path, vigie: &Vigie) -> ([Process; 2], String) {
+    let [node, own] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+    let mut command = Command::new(programs.join("prometheus-node-exporter"));
+    let mut exporter = Process::start("node", command.arg(format!("--web.listen-address={node}")), dir);
+    exporter.wait_until_answers(&format!("http://{node}/metrics"));
+    let config = format!(
+        "global: {{scrape_interval: {SCRAPE_MS}ms, scrape_timeout: {SCRAPE_MS}ms}}\n\
+         scrape_configs:\n\
+         - {{job_name: node, static_configs: [{{targets: ['{node}']}}]}}\n\
+         - {{job_name: self, static_configs: [{{targets: ['{own}']}}]}}\n\
+         remote_write:\n\
+         - url: {url}\n\
+         \x20 queue_config: {{batch_send_deadline: 100ms, max_backoff: 500ms}}\n",
+        url = vigie.url("/api/v1/write"),
+    );
+    let file = dir.join("prometheus.yml");
+    fs::write(&file, config).unwrap();
+    let mut command = Command::new(programs.join("prometheus"));
+    command.arg(format!("--config.file={}", file.display()));
+    command.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
+    command.arg(format!("--web.listen-address={own}"));
+    let mut prometheus = Process::start("prometheus", &mut command, dir);
+    let base = format!("http://{own}");
+    prometheus.wait_until_answers(&format!("{base}/-/ready"));
+    ([exporter, prometheus], base)
+}
+
+fn by_labels(found: Vec<Found>) -> BTreeMap<String, Vec<(i64, String)>> {
+    let samples = |series: &Found| series.samples.iter().map(|(at, value)| (*at, value.clone())).collect();
+    found.iter().map(|series| (format!("{:?}", series.labels), samples(series))).collect()
+}
+
+/// Copies the journal as far as it is there: what snapshots make superfluous is removed later.
+fn archive(vigie: &Vigie, to: &Path) {
+    for file in fs::read_dir(vigie.data_dir().join("data")).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("journal") {
+            fs::copy(&file, to.join("data").join(name)).unwrap();
+        }
+    }
+}
+
+/// Many kills while a real Prometheus sends: `VIGIE_KILLS=50 cargo test --test it -- killed_under_a_real_sender`.
+#[test]
+fn killed_under_a_real_sender() {
+    let Some(programs) = peers("killed_under_a_real_sender") else { return };
+    let kills: u64 = env::var("VIGIE_KILLS").map_or(6, |kills| kills.parse().expect("VIGIE_KILLS is a number"));
+    let (dir, address) = (TempDir::new().unwrap(), format!("127.0.0.1:{}", free_port()));
+    let mut vigie = start_at(TempDir::new().unwrap(), &address);
+    let (_sender, prometheus) = start_sender(&programs, dir.path(), &vigie);
+    let (journal, mut longest) = (TempDir::new().unwrap(), Duration::ZERO);
+    fs::create_dir(journal.path().join("data")).unwrap();
+    for kill in 0..kills {
+        // Some kills come while it replays, or right after.
+        let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+        sleep(Duration::from_millis(u64::from(nanos) % if kill % 5 == 4 { 100 } else { 2_500 }));
+        vigie.process().kill();
+        archive(&vigie, journal.path());
+        let began = std::time::Instant::now();
+        vigie = start_at(vigie.into_data(), &address);
+        longest = longest.max(began.elapsed());
+    }
+    println!("killed {kills} times; ready again after {longest:?} at the longest");
+    wait_for("enough scrapes", Duration::from_millis(2 * SCRAPE_MS * SCRAPES as u64 + 30_000), || {
+        let up = query(&vigie.url(""), "up{job=\"self\"}[30m]");
+        up.first().is_some_and(|series| series.samples.len() >= SCRAPES).then_some(())
+    });
+    let at = now_ms();
+    wait_for("everything to arrive", Duration::from_secs(60), || {
+        let newest = query(&vigie.url(""), "scrape_series_added{job=~\"node|self\"}");
+        let is_past = |series: &Found| series.samples.last().is_some_and(|(sent, _)| *sent > at + 1_000);
+        (newest.len() == 2 && query_at(&vigie.url(""), "scrape_series_added[10s]", now_ms()).iter().all(is_past))
+            .then_some(())
+    });
+    // What Prometheus has, vigie has: it sends again until it hears a yes.
+    let window = "{job=~\"node|self\"}[30m]";
+    let (sent, kept) = (by_labels(query_at(&prometheus, window, at)), by_labels(query_at(&vigie.url(""), window, at)));
+    assert!(sent.len() > 500, "{} series", sent.len());
+    for (labels, samples) in &sent {
+        // Its own storage may begin a little later than what it sent.
+        let from = samples.first().map_or(i64::MAX, |(at, _)| *at);
+        let kept: Vec<_> = kept.get(labels).into_iter().flatten().filter(|(at, _)| *at >= from).collect();
+        assert!(samples.iter().eq(kept.iter().copied()), "{labels}:\n{samples:?}\nkept:\n{kept:?}");
+    }
+    let answers =
+        |vigie: &Vigie| QUESTIONS.map(|question| by_labels(query_at(&vigie.url(""), &format!("{question}[30m]"), at)));
+    let disturbed = answers(&vigie);
+    assert!(disturbed[1].values().map(Vec::len).sum::<usize>() > 1_000, "there are scores");
+    // One that was never disturbed: it is given everything that was ever journalled, from the first request on.
+    vigie.process().kill();
+    archive(&vigie, journal.path());
+    let undisturbed = answers(&start(journal));
+    for ((question, ours), theirs) in QUESTIONS.iter().zip(&disturbed).zip(&undisturbed) {
+        assert_eq!(ours.len(), theirs.len(), "series of {question}");
+        for (labels, samples) in theirs {
+            assert!(
+                ours.get(labels) == Some(samples),
+                "{question} {labels}:\n{samples:?}\nkilled:\n{:?}",
+                ours.get(labels)
+            );
+        }
+    }
 }
