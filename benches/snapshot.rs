@@ -18,9 +18,8 @@ use std::{
 use axum::body::Bytes;
 use vigie::{
     engine::Options,
-    fleet::{self, Fleet, Keeper, Request, SyncPolicy},
+    fleet::{Fleet, Keeper, Request, SyncPolicy},
     ingest::remote_write::{Encoder, Limits, Protocol, WriteRequest},
-    journal::{self, Position},
     signal::{Labels, Sample, TenantId},
 };
 
@@ -32,7 +31,7 @@ const START: i64 = 1_770_000_000_000;
 
 /// As in the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn labels(i: usize) -> Labels {
     let (instance, metric) = (i / 250, i % 250);
@@ -107,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let dir = tempfile::tempdir()?;
     let options = Options { shards: SHARDS, series_per_tenant: 10_000_000, ..Options::default() };
-    let keeper = Keeper::open(dir.path().to_owned(), Keeper::lock(dir.path())?, Position::START, SyncPolicy::Never)?;
+    let (keeper, _) = Keeper::open(dir.path(), SyncPolicy::Never, SHARDS)?;
     let (fleet, threads) = Fleet::start(&options, None, Some(keeper))?;
     let before = memory();
     for scrape in 0..SCRAPES {
@@ -135,15 +134,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     fleet.close();
     drop(fleet);
     let began = Instant::now();
-    let stopped = threads.join()?;
-    let bytes = journal::save(dir.path(), stopped.position(), |writer| stopped.write(writer))?;
+    let (stopped, keeper) = threads.join()?;
+    let bytes = keeper.ok_or("it was given one")?.end(stopped)?;
     let mib = bytes as f64 / f64::from(1 << 20);
     println!("at the end: {mib:.0} MiB in {:.1} s", began.elapsed().as_secs_f64());
 
     let (began, base) = (Instant::now(), memory());
-    let loaded = fleet::load(dir.path(), SHARDS)?.ok_or("there is one")?;
+    let (keeper, restored) = Keeper::open(dir.path(), SyncPolicy::Never, SHARDS)?;
     let read = began.elapsed();
-    let (fleet, threads) = Fleet::start(&options, Some(loaded.value), None)?;
+    let (fleet, threads) = Fleet::start(&options, restored, Some(keeper))?;
     let there: usize = fleet.stats()?.iter().flat_map(|shard| shard.series.values()).sum();
     println!("a start: read in {read:?}, {there} series there after {:?}, {:.0} MiB", began.elapsed(), memory() - base);
     drop(fleet);

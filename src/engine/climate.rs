@@ -122,6 +122,8 @@ pub(super) struct Tidings {
     /// Series that vary, and those of them whose first day is over.
     pub(super) series: usize,
     pub(super) settled: usize,
+    /// All series there are.
+    pub(super) held: usize,
     pub(super) stirs: Vec<Stir>,
     pub(super) over: Vec<Episodic>,
     /// Groups of which a series came, with what its labels are, or went, one entry each.
@@ -167,6 +169,7 @@ impl Tidings {
         self.newest = self.newest.max(other.newest);
         self.series += other.series;
         self.settled += other.settled;
+        self.held += other.held;
         self.stirs.extend(other.stirs);
         self.over.extend(other.over);
         self.came.extend(other.came);
@@ -194,6 +197,8 @@ pub(super) struct News {
     /// Whether the levels of siblings are asked for.
     pub(super) asks_levels: bool,
     pub(super) now: TimestampMs,
+    /// Series in all shards.
+    pub(super) held: usize,
     usual: f32,
     bar: f32,
 }
@@ -254,6 +259,7 @@ impl Climate {
             peers,
             asks_levels,
             now,
+            held: all.held,
             usual: self.usual as f32,
             bar,
         }

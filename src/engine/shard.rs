@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::{
     Census, FamilyMetadata, Options, Scored, WriteReport,
-    admission::Bounds,
+    admission::{Bounds, Held},
     families::{FamilyName, Models, Turn, Turned},
     pace::Paces,
     snapshot::Saving,
@@ -85,8 +85,9 @@ impl Shard {
         let mut report = WriteReport::default();
         let mut paces = std::mem::take(&mut self.paces);
         let options = self.options.clone();
-        let bounds = Bounds::new(&options, self.ceiling);
+        let ceiling = self.ceiling;
         let tenant = self.tenant_mut(id);
+        let bounds = Bounds::new(&options, ceiling, tenant.held);
         let mut context = Context { options: &options, bounds, paces: &mut paces, received, sink };
         let mut places = places.filter_map(|place| request.series().get(place));
         let mut entries = Vec::with_capacity(AHEAD);
@@ -133,6 +134,7 @@ impl Shard {
             }
             if let Some(news) = turn.news.get(&tenant.id) {
                 tenant.outlook.hear(news);
+                tenant.held = Held { here: tenant.told, all: news.held };
                 tenant.inherit(news);
                 if news.asks_levels {
                     tenant.outlook.tidings.levels = tenant.levels();

@@ -77,7 +77,7 @@ impl<T> Slots<T> {
         }
         // A walk ends before what is added behind it.
         let slot = self.numbers().end;
-        if slot % Self::LENGTH == 0 {
+        if slot.is_multiple_of(Self::LENGTH) {
             self.slabs.push(Vec::with_capacity(Self::LENGTH as usize));
         }
         if let Some(slab) = self.slabs.last_mut() {

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::{
     Options, Refusal, Scored,
-    admission::Bounds,
+    admission::{Bounds, Held},
     climate::{Outlook, Tidings},
     families::{Models, Reservoirs},
     findings::{Findings, Subject},
@@ -72,6 +72,9 @@ pub(super) struct Tenant {
     pub(super) sizes: Sizes,
     /// The sweep that goes on.
     pub(super) sweep: Sweep,
+    /// Series that were here at the last turn, and what was heard of those everywhere. Not kept across a restart.
+    pub(super) told: usize,
+    pub(super) held: Held,
     /// Newest event time seen.
     pub(super) newest: TimestampMs,
     pub(super) swept_at: TimestampMs,
@@ -116,6 +119,8 @@ impl Tenant {
             lags: false,
             judged: 0,
             settled: 0,
+            told: 0,
+            held: Held::default(),
             sizes: Sizes::default(),
             sweep: Sweep::default(),
             newest: TimestampMs::MIN,
@@ -158,6 +163,8 @@ impl Tenant {
         let mut tidings = std::mem::take(&mut self.outlook.tidings);
         tidings.newest = self.newest;
         (tidings.series, tidings.settled) = (self.judged, self.settled);
+        self.told = self.series_count();
+        tidings.held = self.told;
         tidings
     }
 

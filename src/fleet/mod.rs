@@ -1,10 +1,10 @@
 //! The engine on threads: one for the router, one for each shard, one for training.
 //!
-//! Requests go through one bounded queue to the router, in which tenants take turns ([`mod@queue`]). The router takes those
+//! Requests go through one bounded queue to the router, in which tenants take turns (`queue`). The router takes those
 //! that are next, hands them to the journal in one write, splits them and passes the parts on in the same order; a shard
 //! answers each part for itself. When a tenant has its share of the queue a request is refused at once
 //! ([`Unavailable::Crowded`]), never dropped later. Questions go straight to the shards' queues and are answered in turn,
-//! those about many series in slices ([`read`]).
+//! those about many series in slices (`read`).
 //!
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 

@@ -176,22 +176,20 @@ fn killed_under_a_real_sender() {
         up.first().is_some_and(|series| series.samples.len() >= SCRAPES).then_some(())
     });
     let at = now_ms();
-    wait_for("everything to arrive", Duration::from_secs(60), || {
-        let newest = query(&vigie.url(""), "scrape_series_added{job=~\"node|self\"}");
-        let is_past = |series: &Found| series.samples.last().is_some_and(|(sent, _)| *sent > at + 1_000);
-        (newest.len() == 2 && query_at(&vigie.url(""), "scrape_series_added[10s]", now_ms()).iter().all(is_past))
-            .then_some(())
-    });
-    // What Prometheus has, vigie has: it sends again until it hears a yes.
+    // What Prometheus has, vigie has in the end: it sends again until it hears a yes.
     let window = "{job=~\"node|self\"}[30m]";
-    let (sent, kept) = (by_labels(query_at(&prometheus, window, at)), by_labels(query_at(&vigie.url(""), window, at)));
+    let sent = by_labels(query_at(&prometheus, window, at));
     assert!(sent.len() > 500, "{} series", sent.len());
-    for (labels, samples) in &sent {
-        // Its own storage may begin a little later than what it sent.
-        let from = samples.first().map_or(i64::MAX, |(at, _)| *at);
-        let kept: Vec<_> = kept.get(labels).into_iter().flatten().filter(|(at, _)| *at >= from).collect();
-        assert!(samples.iter().eq(kept.iter().copied()), "{labels}:\n{samples:?}\nkept:\n{kept:?}");
-    }
+    wait_for("all samples that were sent", Duration::from_secs(120), || {
+        let kept = by_labels(query_at(&vigie.url(""), window, at));
+        let is_there = |(labels, samples): (&String, &Vec<(i64, String)>)| {
+            // Its own storage may begin a little later than what it sent.
+            let from = samples.first().map_or(i64::MAX, |(at, _)| *at);
+            let kept = kept.get(labels).into_iter().flatten().filter(|(at, _)| *at >= from);
+            samples.iter().eq(kept)
+        };
+        sent.iter().all(is_there).then_some(())
+    });
     let answers =
         |vigie: &Vigie| QUESTIONS.map(|question| by_labels(query_at(&vigie.url(""), &format!("{question}[30m]"), at)));
     let disturbed = answers(&vigie);
