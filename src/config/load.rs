@@ -14,6 +14,9 @@ use std::{
 use super::{ByteSize, Config, policy, reference};
 use crate::signal::TenantId;
 
+/// Most bytes of a request as it arrived, the same as [`crate::journal::MAX_BODY`].
+const JOURNALLED_MAX: usize = 64 << 20;
+
 /// Settings given on the command line, which win over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -231,6 +234,11 @@ fn check(config: &Config) -> Vec<Problem> {
             "ingest.max_compressed_body",
             "must not be larger than ingest.max_body",
         ),
+        (
+            ingest.max_compressed_body.get() <= JOURNALLED_MAX,
+            "ingest.max_compressed_body",
+            "must be at most 64MiB, the longest record of the journal",
+        ),
         (ingest.max_concurrent_requests > 0, "ingest.max_concurrent_requests", "must be at least 1"),
         (secs(ingest.request_timeout) >= 1.0, "ingest.request_timeout", "must be at least 1s"),
         (secs(ingest.max_ahead) >= 1.0, "ingest.max_ahead", "must be at least 1s: clocks never agree"),
@@ -316,6 +324,14 @@ mod tests {
                 Some(keys) => keys.iter().for_each(|(key, v)| assert_ne!(set[section][key], *v, "{section}.{key}")),
             }
         }
+    }
+
+    #[test]
+    fn what_the_journal_cannot_hold_is_not_to_be_received() {
+        assert_eq!(JOURNALLED_MAX, crate::journal::MAX_BODY);
+        let ingest = |most: &str| read(&format!("ingest: {{max_body: 200MiB, max_compressed_body: {most}}}"));
+        assert!(ingest("64MiB").is_ok());
+        assert!(ingest("65MiB").unwrap_err().to_string().contains("must be at most 64MiB"));
     }
 
     #[test]
