@@ -54,14 +54,21 @@ impl<T> Slots<T> {
     /// Values in a slab.
     const LENGTH: u32 = if size_of::<Option<T>>() < SLAB { (SLAB / size_of::<Option<T>>()) as u32 } else { 1 };
 
+    /// The slab of a slot, and the place in it.
+    fn place(slot: u32) -> (usize, usize) {
+        ((slot / Self::LENGTH) as usize, (slot % Self::LENGTH) as usize)
+    }
+
     fn cell(&mut self, slot: u32) -> Option<&mut Option<T>> {
-        self.slabs.get_mut((slot / Self::LENGTH) as usize)?.get_mut((slot % Self::LENGTH) as usize)
+        let (slab, place) = Self::place(slot);
+        self.slabs.get_mut(slab)?.get_mut(place)
     }
 
     /// The value in a slot.
     #[inline]
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
-        self.slabs.get((slot / Self::LENGTH) as usize)?.get((slot % Self::LENGTH) as usize)?.as_ref()
+        let (slab, place) = Self::place(slot);
+        self.slabs.get(slab)?.get(place)?.as_ref()
     }
 
     /// Gives a value a slot.
@@ -101,8 +108,8 @@ impl<T> Slots<T> {
 impl<T: Record> Slots<T> {
     /// The value in a slot, to be changed.
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        let slab = self.slabs.get_mut((slot / Self::LENGTH) as usize)?;
-        let value = slab.get_mut((slot % Self::LENGTH) as usize)?.as_mut()?;
+        let (slab, place) = Self::place(slot);
+        let value = self.slabs.get_mut(slab)?.get_mut(place)?.as_mut()?;
         if let Some(walk) = &mut self.walk {
             walk.encode(slot, value);
         }
@@ -129,17 +136,17 @@ impl<T: Record> Slots<T> {
 
     /// Goes on by up to so many slots; whether there are more.
     pub(super) fn walk(&mut self, count: u32) -> bool {
-        let Some(walk) = &mut self.walk else { return false };
+        let Some(mut walk) = self.walk.take() else { return false };
         let until = walk.end.min(walk.next.saturating_add(count));
         while walk.next < until {
-            let slab = self.slabs.get((walk.next / Self::LENGTH) as usize);
-            let cell = slab.and_then(|slab| slab.get((walk.next % Self::LENGTH) as usize));
-            if let Some(Some(value)) = cell {
+            if let Some(value) = self.get(walk.next) {
                 walk.encode(walk.next, value);
             }
             walk.next += 1;
         }
-        walk.next < walk.end
+        let has_more = walk.next < walk.end;
+        self.walk = Some(walk);
+        has_more
     }
 
     /// The pieces that are finished; after the last of them the walk is over.

@@ -6,7 +6,7 @@
 //! Linux does: what it was to write is forgotten, and the next one succeeds without it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -166,6 +166,24 @@ impl SimulatedDisk {
         state.inodes.push(Inode { held: bytes.clone(), dirty_from: bytes.len(), shown: bytes });
         state.names.insert(name.to_owned(), inode);
         state.durable_names.insert(name.to_owned(), inode);
+    }
+
+    /// Flips a bit of the newest of so many generations of snapshots that is not among the `damaged`, if another one is
+    /// left, and adds its name to them.
+    pub(crate) fn damage_a_snapshot(&self, generations: usize, damaged: &mut BTreeSet<String>, dice: &mut Pcg32) {
+        let mut names = self.list().unwrap();
+        names.retain(|name| name.starts_with("snapshot-") && !name.ends_with(".new"));
+        names.sort_by(|a, b| b.cmp(a));
+        names.truncate(generations);
+        names.retain(|name| !damaged.contains(name));
+        if names.len() >= 2 {
+            let name = names.swap_remove(0);
+            let mut bytes = self.contents(&name).unwrap();
+            let at = dice.next_u32() as usize % bytes.len();
+            bytes[at] ^= 1 << (dice.next_u32() % 8);
+            self.put(&name, bytes);
+            damaged.insert(name);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rand_pcg::{Pcg32, rand_core::Rng};
 
 use super::{
-    Disk, Error, Journal, Kind, Options, Position, Record, Snapshots, seeds,
+    Error, Journal, Kind, Options, Position, Record, Snapshots, seeds,
     simulated::{Crash, SimulatedDisk},
 };
 use crate::signal::TenantId;
@@ -119,26 +119,9 @@ impl World {
             Crash::Power => seen.power_failures += 1,
         }
         if self.below(4) == 0 {
-            self.damage_a_snapshot();
+            self.disk.damage_a_snapshot(GENERATIONS, &mut self.damaged, &mut self.dice);
         }
         if before == Crash::Power { before } else { crash }
-    }
-
-    /// Flips a bit of the newest sound snapshot, if another one is left.
-    fn damage_a_snapshot(&mut self) {
-        let mut names = self.disk.list().unwrap();
-        names.retain(|name| name.starts_with("snapshot-") && !name.ends_with(".new"));
-        names.sort_by(|a, b| b.cmp(a));
-        names.truncate(GENERATIONS);
-        names.retain(|name| !self.damaged.contains(name));
-        if names.len() >= 2 {
-            let name = names.swap_remove(0);
-            let mut bytes = self.disk.contents(&name).unwrap();
-            let at = self.below(bytes.len() as u32) as usize;
-            bytes[at] ^= 1 << self.below(8);
-            self.disk.put(&name, bytes);
-            self.damaged.insert(name);
-        }
     }
 
     /// Starts as the daemon does, and checks what it finds. `None` when it crashed meanwhile.

@@ -11,7 +11,7 @@ use super::{Disk, Files, LoadError, Loaded, Position, SaveError, Snapshots};
 /// [`crate::engine::Snapshot`] one after the other, each in postcard with its length before it.
 const VERSION: u32 = 7;
 /// The newest may be damaged, and so may the one before it.
-const GENERATIONS: usize = 3;
+pub(crate) const GENERATIONS: usize = 3;
 
 /// The snapshots of the engine on a disk.
 #[must_use]
