@@ -22,7 +22,7 @@ use super::{
 use crate::{
     anomaly::Detector,
     prefetch::prefetch,
-    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
+    series::{Archive, Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
 
@@ -85,6 +85,7 @@ pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
     pub(super) bounds: Bounds,
     pub(super) paces: &'a mut Paces,
+    pub(super) archive: &'a mut Archive,
     /// The receiver's clock.
     pub(super) received: TimestampMs,
     pub(super) sink: &'a mut dyn FnMut(&Scored<'_>),
@@ -272,7 +273,7 @@ impl Tenant {
         let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
         let before = series.state.last();
         if before.is_some_and(|last| sample.at <= last.at) {
-            return repeated(&series.state.window, sample);
+            return repeated(&series.state.window, sample, context.archive);
         }
         if sample.at > context.received.saturating_add(context.options.ahead_ms) {
             return Err(Refusal::Future);
@@ -280,7 +281,7 @@ impl Tenant {
         self.newest = self.newest.max(sample.at);
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
-            series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
+            series.state.window.push(sample, Verdict::NONE, &self.id, context.archive);
             self.close(slot, sample.at, context.options);
             return Ok(());
         }
@@ -323,7 +324,7 @@ impl Tenant {
             Some(value) => self.judge(slot, sample, value, step, context),
             None => {
                 if let Some(series) = self.series.get_mut(slot) {
-                    series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
+                    series.state.window.push(sample, Verdict::NONE, &self.id, context.archive);
                 }
             }
         }
@@ -380,8 +381,9 @@ impl Tenant {
 
 /// What became of a sample that is not newer than its series: accepted if it is there already, so that a request may be
 /// sent again.
-fn repeated(window: &Window, sample: Sample) -> Result<(), Refusal> {
-    match window.points(sample.at.saturating_sub(1), sample.at).next() {
+fn repeated(window: &Window, sample: Sample, archive: &Archive) -> Result<(), Refusal> {
+    let stretch = window.stretch(sample.at.saturating_sub(1), sample.at, archive);
+    match stretch.points().next() {
         Some(known) if known.sample.value.to_bits() == sample.value.to_bits() => Ok(()),
         Some(_) => Err(Refusal::Duplicate),
         None => Err(Refusal::OutOfOrder),

@@ -463,6 +463,21 @@ impl Open {
 }
 
 impl Chunk {
+    /// Bytes of the bits.
+    pub(super) const BITS_BYTES: usize = WORDS * 8;
+
+    /// Appends the bits.
+    pub(super) fn bits_to(&self, bytes: &mut Vec<u8>) {
+        self.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    }
+
+    /// A chunk with bits as they were appended; what is missing of them is 0.
+    pub(super) fn of_bits(first_at: TimestampMs, count: u16, bits: &[u8]) -> Self {
+        let mut words = [0; WORDS];
+        words.iter_mut().zip(bits.as_chunks().0).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+        Self { first_at, count, words }
+    }
+
     pub(super) fn points(&self) -> Points<'_> {
         Points { bits: Reader::new(&self.words), left: self.count, coder: Coder::new(self.first_at) }
     }

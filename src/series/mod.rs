@@ -1,5 +1,6 @@
 //! Series: identity and labels, what they measure, and their recent past compressed in memory.
 
+mod archive;
 mod bits;
 mod chunk;
 mod index;
@@ -7,6 +8,7 @@ mod rate;
 mod verdict;
 mod window;
 
+pub use archive::{Archive, ChunkFiles, ChunkMemory, FileUse, Stretch};
 pub use chunk::Point;
 pub use index::{Common, Index, Interner, Step, Symbol, SymbolSet, resolve};
 pub use rate::{Meaning, Rate, rate};

@@ -19,7 +19,7 @@ use super::super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    series::{Symbol, SymbolSet},
+    series::{FileUse, Symbol, SymbolSet},
     signal::{Maintenance, TenantId, TimestampMs, WorkloadKey},
 };
 
@@ -44,6 +44,7 @@ pub(super) enum Kind {
     Series,
     Workloads,
     Reservoirs,
+    Chunks,
 }
 
 /// A block that was read.
@@ -62,6 +63,7 @@ pub(super) enum Content {
     Series(Vec<(u32, Box<SavedSeries<'static>>)>),
     Workloads(Vec<(u32, Box<SavedWorkload<'static>>)>),
     Reservoirs(Vec<(u32, SavedReservoir<'static>)>),
+    Chunks(Vec<(u64, FileUse)>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -203,6 +205,7 @@ impl Block {
                 Kind::Series => Content::Series(records(rest)?),
                 Kind::Workloads => Content::Workloads(records(rest)?),
                 Kind::Reservoirs => Content::Reservoirs(records(rest)?),
+                Kind::Chunks => Content::Chunks(postcard::from_bytes(rest)?),
             };
             Ok::<_, postcard::Error>(Decoded { shard, tenant, content })
         };

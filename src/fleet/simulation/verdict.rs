@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::taking::Takes,
+    super::{chunks::Chunks, taking::Takes},
     Daemon, SENDERS, Seen, World,
     oracle::{Id, Recorder},
     seasoned,
@@ -17,7 +17,9 @@ use crate::signal::TenantId;
 impl World {
     /// Compares with an engine that was fed what is there, now and as both go on.
     pub(super) fn compare(&mut self, mut daemon: Daemon, seen: &mut Seen) {
-        let mut undisturbed = Recorder::new(1, Some(seasoned().decode().unwrap()), Vec::new());
+        let (snapshot, disk) = seasoned();
+        let chunks = Arc::new(Chunks::open(disk).unwrap());
+        let mut undisturbed = Recorder::new(1, chunks, Some(snapshot.decode().unwrap()), Vec::new());
         let there = daemon.engine.taken.clone();
         for id in &there {
             match id {
