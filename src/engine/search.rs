@@ -125,9 +125,8 @@ impl Shard {
                 workload.map(|found| of(found.state.labels.clone(), &found.state.window, f64::NEG_INFINITY))
             } else {
                 let series = tenant.slot_of(SeriesKey(key)).and_then(|slot| series_in(tenant, slot));
-                series.map(|found| {
-                    of(resolve(&tenant.interner, &found.labels), &found.state.window, found.state.floor())
-                })
+                series
+                    .map(|found| of(resolve(&tenant.interner, &found.labels), &found.state.window, found.state.floor()))
             };
             bytes += excerpt.as_ref().map_or(0, |excerpt| excerpt.stretch.heap_bytes());
             excerpts.extend(excerpt);

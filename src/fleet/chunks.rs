@@ -225,3 +225,103 @@ fn whole(file: &impl DiskFile, size: u64) -> Option<Vec<u8>> {
 fn read_exact(file: &impl DiskFile, offset: u64, part: &mut [u8]) -> io::Result<()> {
     if fill(file, offset, part)? < part.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::simulated::{Crash, SimulatedDisk};
+
+    fn read(chunks: &Chunks<SimulatedDisk>, number: u64) -> Option<Vec<u8>> {
+        let mut part = vec![0; 3];
+        chunks.read(number, 1, &mut part).then_some(part)
+    }
+
+    fn keep(chunks: &Chunks<SimulatedDisk>, byte: u8) -> u64 {
+        let number = chunks.number();
+        chunks.keep(number, vec![0, byte, byte, byte, 0]);
+        number
+    }
+
+    #[test]
+    fn what_is_settled_outlives_a_power_failure_and_numbers_go_on() {
+        let disk = SimulatedDisk::new(1);
+        let chunks = Chunks::open(disk.clone()).unwrap();
+        let first = keep(&chunks, 7);
+        chunks.settle().unwrap();
+        keep(&chunks, 8);
+        disk.restart(Crash::Power);
+        let chunks = Chunks::open(disk).unwrap();
+        assert_eq!(chunks.need(&[first].into()), 0);
+        assert_eq!(chunks.need(&[first, 99].into()), 1);
+        assert_eq!(read(&chunks, first), Some(vec![7; 3]));
+        assert!(keep(&chunks, 9) > first);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_held_until_it_can() {
+        let disk = SimulatedDisk::new(1);
+        let chunks = Chunks::open(disk.clone()).unwrap();
+        disk.set_space(Some(2));
+        let (first, second) = (keep(&chunks, 7), keep(&chunks, 8));
+        assert!(chunks.settle().is_err() && chunks.bytes() == 0);
+        assert_eq!((read(&chunks, first), read(&chunks, second)), (Some(vec![7; 3]), Some(vec![8; 3])));
+        disk.set_space(None);
+        chunks.settle().unwrap();
+        assert_eq!(chunks.bytes(), 10);
+        disk.restart(Crash::Power);
+        let chunks = Chunks::open(disk).unwrap();
+        assert_eq!((read(&chunks, first), read(&chunks, second)), (Some(vec![7; 3]), Some(vec![8; 3])));
+        assert_eq!(chunks.bytes(), 10);
+    }
+
+    #[test]
+    fn what_a_failed_sync_may_have_lost_is_written_again() {
+        // Each call that may fail, and what the power leaves when all seem well again.
+        for (seed, call) in (0..20).flat_map(|seed| (0..5).map(move |call| (seed, call))) {
+            let disk = SimulatedDisk::new(seed);
+            let chunks = Chunks::open(disk.clone()).unwrap();
+            let numbers = [keep(&chunks, 7), keep(&chunks, 8)];
+            disk.fail_after(call);
+            // The call that fails may be one of the second time.
+            drop(chunks.settle());
+            chunks.settle().or_else(|_| chunks.settle()).unwrap();
+            disk.restart(Crash::Power);
+            let chunks = Chunks::open(disk).unwrap();
+            let found = numbers.map(|number| read(&chunks, number));
+            assert_eq!(found, [Some(vec![7; 3]), Some(vec![8; 3])], "seed {seed}, call {call}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_needed_stays_until_no_snapshot_may_need_it() {
+        let disk = SimulatedDisk::new(1);
+        let chunks = Chunks::open(disk.clone()).unwrap();
+        let (needed, removed, unknown) = (keep(&chunks, 7), keep(&chunks, 8), keep(&chunks, 9));
+        chunks.settle().unwrap();
+        chunks.remove(removed);
+        for passed in 0..GENERATIONS {
+            assert!(read(&chunks, removed).is_some(), "after {passed} snapshots");
+            chunks.passed();
+        }
+        assert!(read(&chunks, removed).is_none() && chunks.bytes() == 10);
+        // After a start from a snapshot that does not say what one of them is for.
+        let chunks = Chunks::open(disk.clone()).unwrap();
+        assert_eq!(chunks.need(&[needed].into()), 0);
+        assert!(read(&chunks, unknown).is_some());
+        (0..GENERATIONS).for_each(|_| chunks.passed());
+        assert!(read(&chunks, unknown).is_none() && read(&chunks, needed).is_some());
+        assert_eq!(disk.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn many_files_are_read_through_few_that_are_open() {
+        let chunks = Chunks::open(SimulatedDisk::new(1)).unwrap();
+        let numbers: Vec<u64> = (0..3 * OPEN).map(|n| keep(&chunks, n as u8)).collect();
+        for _ in 0..2 {
+            for (n, number) in numbers.iter().enumerate() {
+                assert_eq!(read(&chunks, *number), Some(vec![n as u8; 3]));
+            }
+        }
+        assert!(chunks.state().open.len() <= OPEN);
+    }
+}

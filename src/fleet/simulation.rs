@@ -72,6 +72,8 @@ struct Seen {
     rejected: u64,
     told: u64,
     findings: u64,
+    /// Chunk files at the end that were not there at the beginning.
+    chunk_files: u64,
 }
 
 struct World {
@@ -224,8 +226,9 @@ impl World {
 
     /// Starts as the daemon does, and checks what it finds. `None` when it crashed meanwhile.
     fn start(&mut self, has_power_failed: bool, seen: &mut Seen) -> Option<Daemon> {
-        let opened =
-            Store::open(self.disk.clone(), self.disk.clone(), self.options, self.policy, |reader| Snapshot::read(reader)?.decode());
+        let opened = Store::open(self.disk.clone(), self.disk.clone(), self.options, self.policy, |reader| {
+            Snapshot::read(reader)?.decode()
+        });
         let alive = |error: &StartError| assert!(self.disk.has_crashed(), "the daemon does not start: {error}");
         let (store, found) = opened.inspect_err(alive).ok()?;
         assert_eq!(found.missing, 0, "a chunk file that is needed is gone");

@@ -32,12 +32,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Goes on from a snapshot that has taken these.
-    pub(super) fn new(
-        shards: usize,
-        chunks: Arc<dyn ChunkFiles>,
-        restored: Option<Restored>,
-        taken: Vec<Id>,
-    ) -> Self {
+    pub(super) fn new(shards: usize, chunks: Arc<dyn ChunkFiles>, restored: Option<Restored>, taken: Vec<Id>) -> Self {
         let options = Options { shards, chunks, ..Options::default() };
         Self { engine: Engine::restore(&options, restored.unwrap_or_default()), taken, scores: Vec::new() }
     }

@@ -12,7 +12,7 @@ use super::{
     seasoned,
     senders::{START, STEP},
 };
-use crate::signal::TenantId;
+use crate::{journal::Disk, signal::TenantId};
 
 impl World {
     /// Compares with an engine that was fed what is there, now and as both go on.
@@ -43,6 +43,8 @@ impl World {
             assert_eq!(daemon.engine.scores(), undisturbed.scores());
         }
         self.assert_same(&daemon.engine, &undisturbed);
+        let (files, known) = (self.disk.list().unwrap().into_iter(), seasoned().1.list().unwrap());
+        seen.chunk_files += files.filter(|name| name.starts_with("chunks-") && !known.contains(name)).count() as u64;
         let findings = self.tenants().into_iter().map(|tenant| daemon.engine.engine.findings(tenant).len());
         seen.findings += findings.sum::<usize>() as u64;
     }
