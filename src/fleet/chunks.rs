@@ -101,8 +101,10 @@ impl<D: Disk> Chunks<D> {
         // Not under the lock: shards hand files on meanwhile.
         let mut result = Ok(());
         for number in unsynced {
-            let synced = self.disk.open(&name(number)).and_then(|file| Ok((file.sync(), file)));
-            let (synced, file) = synced.map_or_else(|error| (Err(error), None), |(synced, file)| (synced, Some(file)));
+            let (synced, file) = match self.disk.open(&name(number)) {
+                Ok(file) => (file.sync(), Some(file)),
+                Err(error) => (Err(error), None),
+            };
             if synced.is_err() {
                 // Another sync would succeed without what this one has lost.
                 let size = self.state().sizes.get(&number).copied().unwrap_or_default();

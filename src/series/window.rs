@@ -160,7 +160,7 @@ mod tests {
         // Something in the middle of both series.
         for bit in [0, 40, 70, 200, 1_500] {
             let mut damaged = bytes.clone();
-            for record in [count / 2 & !1, count / 2 | 1] {
+            for record in [(count / 2) & !1, (count / 2) | 1] {
                 damaged[record * 192 + bit / 8] ^= 1 << (bit % 8);
             }
             filled.files.keep(1, damaged);
