@@ -236,6 +236,6 @@ mod tests {
 
     #[test]
     fn a_series_takes_no_more_than_it_did() {
-        assert!(size_of::<Option<Series>>() <= 480, "{}", size_of::<Option<Series>>());
+        assert!(size_of::<Option<Series>>() <= 400, "{}", size_of::<Option<Series>>());
     }
 }

@@ -27,9 +27,9 @@ use super::chunk::Chunk;
 use crate::signal::{TenantId, TimestampMs};
 
 /// Bytes of a record.
-const RECORD: usize = 24 + Chunk::BITS_BYTES;
+pub(super) const RECORD: usize = 24 + Chunk::BITS_BYTES;
 /// Records of a chunk file: 2 MB.
-const RECORDS: usize = 10_000;
+const RECORDS: usize = 18_000;
 /// Bits of a place that number the records of a file.
 const RECORD_BITS: u32 = 16;
 
