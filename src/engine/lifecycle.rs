@@ -47,7 +47,7 @@ impl Sizes {
     fn add(&mut self, series: &Series) {
         let detector = series.state.detector.as_deref();
         self.detectors += detector.map_or(0, |detector| size_of_val(detector) + detector.heap_bytes());
-        self.series += size_of_val(series) + series.labels.len() * 8;
+        self.series += size_of_val(series) + series.labels.heap_bytes();
     }
 }
 
@@ -158,6 +158,7 @@ impl Tenant {
     fn end_sweep(&mut self) {
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
+        self.interner.forget_unused();
         let Sweep { judged, settled, mut sizes, .. } = std::mem::take(&mut self.sweep);
         for place in self.workloads.numbers() {
             let Some(workload) = self.workloads.get(place) else { continue };

@@ -177,8 +177,9 @@ impl Tenant {
         kind: MetricKind,
         options: &Options,
     ) -> u32 {
-        let symbols: SymbolSet =
+        let symbols: Vec<(Symbol, Symbol)> =
             labels.iter().map(|(n, v)| (self.interner.intern(n), self.interner.intern(v))).collect();
+        let symbols = self.interner.label_set(&symbols);
         let metric = labels.iter().find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
@@ -198,7 +199,7 @@ impl Tenant {
         options: &Options,
     ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
-        let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
+        let metric = labels.get(name).unwrap_or_else(|| self.interner.intern(""));
         let workload = self.workload_of(identity, texts);
         let group = GroupKey::of(texts.iter());
         let policy = self.policies.number(options, texts);

@@ -19,7 +19,7 @@ use super::super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    series::{FileUse, Symbol, SymbolSet},
+    series::{FileUse, Symbol},
     signal::{Maintenance, TenantId, TimestampMs, WorkloadKey},
 };
 
@@ -87,7 +87,7 @@ pub(super) struct Texts<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedSeries<'a> {
     pub(super) workload: u32,
-    pub(super) labels: Cow<'a, SymbolSet>,
+    pub(super) labels: Vec<(Symbol, Symbol)>,
     pub(super) state: Cow<'a, SeriesState>,
 }
 
@@ -108,7 +108,8 @@ pub(super) struct SavedReservoir<'a> {
 impl Record for Series {
     fn append(&self, slot: u32, bytes: Vec<u8>) -> postcard::Result<Vec<u8>> {
         let Self { workload, labels, state, .. } = self;
-        let saved = SavedSeries { workload: *workload, labels: Cow::Borrowed(labels), state: Cow::Borrowed(state) };
+        let (labels, state) = (labels.iter().collect(), Cow::Borrowed(state));
+        let saved = SavedSeries { workload: *workload, labels, state };
         postcard::to_extend(&(slot, saved), bytes)
     }
 }

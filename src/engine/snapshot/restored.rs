@@ -199,12 +199,12 @@ impl Portion {
         let mut symbols = Symbols { known: vec![None; texts.len()], texts: &texts };
         let mut slots = HashMap::with_capacity(series.len());
         for (slot, saved) in series {
-            let SavedSeries { labels, state, .. } = *saved;
-            let mut labels = labels.into_owned();
+            let SavedSeries { mut labels, state, .. } = *saved;
             for (name, value) in &mut labels {
                 *name = symbols.here(*name, &mut tenant.interner);
                 *value = symbols.here(*value, &mut tenant.interner);
             }
+            let labels = tenant.interner.label_set(&labels);
             let texts = resolve(&tenant.interner, &labels);
             slots.insert(slot, tenant.adopt(Identity::of(&texts), labels, &texts, state.into_owned(), options));
         }
