@@ -66,8 +66,8 @@ const KNOWN_SHARE: f64 = 0.1;
 const HEARD_SHARE: f64 = 0.5;
 /// Chance of a cut to take one of the aggregates.
 const AGGREGATE_CHANCE: f32 = 0.3;
-/// Rows kept to grow the forest on. Eight times as many gain nothing measurable.
-const RESERVOIR_ROWS: usize = 512;
+/// Rows kept to grow the forest on. Sixteen times as many gain nothing measurable, half as many lose nothing.
+const RESERVOIR_ROWS: usize = 256;
 /// The reservoir is uniform over the first so many rows, then slowly forgets.
 const RESERVOIR_MEMORY: u64 = 20_000;
 /// No forest is grown on fewer rows.
@@ -112,8 +112,8 @@ pub struct Deviation {
 /// - **Warm-up**: scores come from the second row on, but mean little before some hundred normal rows.
 /// - **Cost** per row: 6 d² multiplications for d metrics, and the walk down the trees. A refresh inverts a 2d × 2d
 ///   matrix and grows the forest within the call.
-/// - **State**: 8 d² bytes for the covariance, 12 d² for the two models, some 180 d for what goes with them, 28 KiB for
-///   the forest, 512 (d + 4) bytes for its reservoir.
+/// - **State**: 8 d² bytes for the covariance, 12 d² for the two models, some 180 d for what goes with them, 14 KiB for
+///   the forest, 256 (d + 4) bytes for its reservoir.
 ///
 /// Stored with serde and restored, it goes on as if nothing had happened, bit for bit; damaged state is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
