@@ -97,16 +97,16 @@ impl Shard {
         let bounds = Bounds::new(&options, ceiling, tenant.held);
         let mut context = Context { options: &options, bounds, paces: &mut paces, archive, received, sink };
         let mut places = places.filter_map(|place| request.series().get(place));
-        let mut entries = Vec::with_capacity(AHEAD);
+        let mut entries: Vec<&SeriesEntry> = Vec::with_capacity(AHEAD);
         loop {
             entries.clear();
-            entries.extend(places.by_ref().take(AHEAD).map(|entry| (entry, tenant.slot_of(entry.identity.series))));
+            entries.extend(places.by_ref().take(AHEAD).inspect(|entry| request.prefetch(entry)));
             if entries.is_empty() {
                 break;
             }
-            tenant.prefetch(entries.iter().filter_map(|(_, slot)| *slot));
-            for (entry, slot) in &entries {
-                write_series(tenant, request, entry, *slot, &mut context, &mut report);
+            let slots = tenant.locate(entries.iter().map(|entry| entry.identity.series));
+            for (entry, slot) in entries.iter().zip(slots) {
+                write_series(tenant, request, entry, slot, &mut context, &mut report);
             }
         }
         if report.refused.keys().any(|why| why.is_limit()) {
@@ -269,7 +269,8 @@ fn write_series(
         }
     }
     // Histograms that contradict themselves are already among what the decoder refused.
-    for histogram in view.histograms().flatten() {
+    let sent = (entry.histograms > 0).then(|| view.histograms());
+    for histogram in sent.into_iter().flatten().flatten() {
         let at = histogram.at;
         match tenant.observe_histogram(slot, histogram, context) {
             Ok(()) => histograms += 1,

@@ -10,7 +10,7 @@ use super::{
     climate::{Outlook, Tidings},
     families::{Models, Reservoirs},
     findings::{Findings, Subject},
-    keys::Keys,
+    keys::{Keys, Mark},
     lessons::Lessons,
     lifecycle::{Sizes, Sweep},
     models::Model,
@@ -131,17 +131,24 @@ impl Tenant {
 
     /// The slot of a series.
     pub(super) fn slot_of(&self, key: SeriesKey) -> Option<u32> {
-        self.keys.get(key, &self.series)
+        self.find(key, self.keys.mark(key))
     }
 
-    /// Has the state of series brought near, a step of the way to it at a time.
-    pub(super) fn prefetch(&self, slots: impl Iterator<Item = u32> + Clone) {
-        let series = slots.filter_map(|slot| self.series.get(slot));
-        series.clone().for_each(prefetch);
+    fn find(&self, key: SeriesKey, mark: Mark) -> Option<u32> {
+        self.keys.get(mark, |slot| self.series.get(slot).is_some_and(|series| series.key == key))
+    }
+
+    /// The slots of some series. Has their state brought near, a step of the way to it at a time for all of them.
+    pub(super) fn locate(&self, keys: impl Iterator<Item = SeriesKey>) -> Vec<Option<u32>> {
+        let marked: Vec<_> = keys.map(|key| (key, self.keys.mark(key))).collect();
+        marked.iter().filter_map(|(_, mark)| self.keys.guess(*mark)).for_each(|slot| self.series.prefetch(slot));
+        let slots: Vec<_> = marked.into_iter().map(|(key, mark)| self.find(key, mark)).collect();
+        let series = slots.iter().flatten().filter_map(|slot| self.series.get(*slot));
         let detectors = series.clone().filter_map(|series| series.state.detector.as_deref());
         detectors.clone().for_each(prefetch);
         series.filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
         detectors.for_each(Detector::prefetch);
+        slots
     }
 
     /// Number of series alive or still in the window.
@@ -205,7 +212,7 @@ impl Tenant {
         let policy = self.policies.number(options, texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         let slot = self.series.insert(series);
-        self.keys.insert(identity.series, slot, &self.series);
+        self.keys.insert(identity.series, slot);
         if let Some(series) = self.series.get(slot) {
             self.index.insert(slot, &series.labels);
         }
