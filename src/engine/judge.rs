@@ -28,7 +28,7 @@ impl Tenant {
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
         let (is_first, youth) = (state.detector.is_none(), state.youth(sample.at));
-        let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
+        let detector = state.detector.get_or_insert_with(|| Detector::new(value));
         let forest = self.forests.get(&series.metric);
         let prior = context.options.prior.as_deref();
         let weigh = |rarity: &[f32; FEATURES]| match forest {
@@ -195,7 +195,7 @@ impl Tenant {
         let before = self.findings.resolve(Subject::Series(slot), at, kept);
         if let (Some(mut before), Some(series)) = (before, self.series.get_mut(slot)) {
             before.interrupt();
-            series.state.detector = Some(before);
+            series.state.detector = Some(*before);
         }
     }
 

@@ -7,7 +7,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::{prefetch::prefetch, signal::SeriesKey};
 
 /// Slots by key. The keys themselves stand in the series, which whoever asks looks at next.
-//////
+///
 /// A table in which what is looked for stands at its home or soon after, so that it can be asked for ahead of its use and
 /// most often is in the first cache line looked at.
 #[derive(Debug)]

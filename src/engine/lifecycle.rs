@@ -45,8 +45,7 @@ pub(super) struct Sweep {
 
 impl Sizes {
     fn add(&mut self, series: &Series) {
-        let detector = series.state.detector.as_deref();
-        self.detectors += detector.map_or(0, |detector| size_of_val(detector) + detector.heap_bytes());
+        self.detectors += series.state.detector.as_ref().map_or(0, Detector::heap_bytes);
         self.series += size_of_val(series) + series.labels.heap_bytes();
     }
 }
@@ -142,7 +141,7 @@ impl Tenant {
                 self.close(slot, last_at, options);
             } else if series.state.speaks && !series.state.closed {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
-                if series.state.detector.as_deref().is_some_and(counts) {
+                if series.state.detector.as_ref().is_some_and(counts) {
                     self.sweep.judged += 1;
                     self.sweep.settled += usize::from(series.state.youth(last_at) < 1.0);
                 }

@@ -224,7 +224,7 @@ impl Tenant {
         for observed in state.observed(end, TimestampMs::MAX, archive) {
             detector.observe(&cadence, observed.at, observed.value, |_| 1.0, &mut None);
         }
-        state.detector = Some(detector);
+        state.detector = Some(*detector);
     }
 }
 

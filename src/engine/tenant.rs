@@ -144,10 +144,8 @@ impl Tenant {
         marked.iter().filter_map(|(_, mark)| self.keys.guess(*mark)).for_each(|slot| self.series.prefetch(slot));
         let slots: Vec<_> = marked.into_iter().map(|(key, mark)| self.find(key, mark)).collect();
         let series = slots.iter().flatten().filter_map(|slot| self.series.get(*slot));
-        let detectors = series.clone().filter_map(|series| series.state.detector.as_deref());
-        detectors.clone().for_each(prefetch);
-        series.filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
-        detectors.for_each(Detector::prefetch);
+        series.clone().filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
+        series.filter_map(|series| series.state.detector.as_ref()).for_each(Detector::prefetch);
         slots
     }
 
