@@ -3,7 +3,7 @@
 use super::{
     Refusal,
     findings::Subject,
-    state::{HistogramState, Series},
+    state::{HistogramState, Series, SeriesState},
     tenant::{Context, Tenant},
 };
 use crate::{
@@ -45,7 +45,10 @@ pub(super) struct Sweep {
 
 impl Sizes {
     fn add(&mut self, series: &Series) {
-        self.detectors += series.state.detector.as_ref().map_or(0, Detector::heap_bytes);
+        let SeriesState { detector, spare, slow, .. } = &series.state;
+        let spare = spare.as_deref().map_or(0, |spare| size_of_val(spare) + spare.heap_bytes());
+        self.detectors +=
+            detector.as_ref().map_or(0, Detector::heap_bytes) + spare + slow.as_deref().map_or(0, size_of_val);
         self.series += size_of_val(series) + series.labels.heap_bytes();
     }
 }
