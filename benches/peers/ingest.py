@@ -2,13 +2,14 @@
 """Ingestion beside each other: vigie, Prometheus and VictoriaMetrics take the same series by remote write.
 
 usage: ingest.py [--vigie PATH] [--prometheus PATH] [--victoria-metrics PATH] [--series N] [--duration 20s]
-                 [--protocol 1|2] [--connections N] [--interval 15s]
+                 [--protocol 1|2] [--connections N] [--interval 15s] [--rate SAMPLES]
 
 Each given program is started alone, on a free port with an empty data folder, and fed by `vigie loadgen` in a closed
-loop: the next request follows the answer, so that the slower one takes fewer samples. CPU seconds are those of the
-program between the first request and the last answer, work that it puts off until later left out; memory is what is
-resident at the end. They do not do the same work: vigie scores every sample and keeps two hours, the others store them
-on disk. vigie is to be built before:
+loop: the next request follows the answer, so that the slower one takes fewer samples. With --rate, so many samples a
+second are sent in an open loop, and all that keep up have taken the same. CPU seconds are those of the program between
+the first request and the last answer, work that it puts off until later left out; memory is what is resident at the end.
+They do not do the same work: vigie scores every sample and keeps two hours, the others store them. vigie is to be built
+before:
 
     cargo build --release
 
@@ -60,8 +61,9 @@ def measure(name, recipe, binary, a):
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
             wait_until_ready(process, f"http://127.0.0.1:{port}{ready}", log)
-            load = [a.vigie, "loadgen", f"http://127.0.0.1:{port}/api/v1/write", "--mode", "closed", "--json", "--pid", str(process.pid)]
-            for option in ("series", "duration", "protocol", "connections", "interval"):
+            load = [a.vigie, "loadgen", f"http://127.0.0.1:{port}/api/v1/write", "--json", "--pid", str(process.pid)]
+            load += ["--mode", "open", "--rate", str(a.rate)] if a.rate else ["--mode", "closed", "--interval", a.interval]
+            for option in ("series", "duration", "protocol", "connections"):
                 load += [f"--{option}", str(getattr(a, option))]
             run = subprocess.run(load, stdout=subprocess.PIPE, text=True)
             if run.returncode:
@@ -93,7 +95,7 @@ def main():
     p.add_argument("--prometheus"), p.add_argument("--victoria-metrics")
     p.add_argument("--series", type=int, default=100_000), p.add_argument("--duration", default="20s")
     p.add_argument("--protocol", type=int, default=1), p.add_argument("--connections", type=int, default=4)
-    p.add_argument("--interval", default="15s")
+    p.add_argument("--interval", default="15s"), p.add_argument("--rate", type=int, help="samples a second of an open loop")
     a = p.parse_args()
     a.vigie = os.path.abspath(a.vigie)
     programs = [("vigie", vigie, a.vigie), ("Prometheus", prometheus, a.prometheus), ("VictoriaMetrics", victoria_metrics, a.victoria_metrics)]
@@ -101,7 +103,8 @@ def main():
     missing = [binary for _, _, binary in programs if not os.path.exists(binary)]
     if missing:
         sys.exit(f"{missing[0]} is missing; see --help")
-    print(f"{a.series} series, {a.duration} each, remote write {a.protocol}.0, {a.connections} connections, closed loop", flush=True)
+    loop = f"{a.rate} samples/s" if a.rate else "closed loop"
+    print(f"{a.series} series, {a.duration} each, remote write {a.protocol}.0, {a.connections} connections, {loop}", flush=True)
     rows = [["", "samples/CPU-s", "B/series", "samples/s", "p99 ms", "samples", "failed", "retries", "CPU s", "generator CPU s"]]
     rows += [shown(name, measure(name, recipe, binary, a)) for name, recipe, binary in programs]
     print(table(rows))

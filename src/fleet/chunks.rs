@@ -29,6 +29,8 @@ pub(super) struct Chunks<D: Disk> {
     given: AtomicU64,
     /// Bytes on the disk.
     bytes: AtomicU64,
+    /// Held by who writes, one at a time; readers do not wait for it.
+    writing: Mutex<()>,
     state: Mutex<State<D::File>>,
 }
 
@@ -73,7 +75,7 @@ impl<D: Disk> Chunks<D> {
             unreadable: BTreeSet::new(),
         };
         let bytes = AtomicU64::new(state.sizes.values().sum());
-        Ok(Self { disk, given, bytes, state: Mutex::new(state) })
+        Ok(Self { disk, given, bytes, writing: Mutex::default(), state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State<D::File>> {
@@ -93,12 +95,9 @@ impl<D: Disk> Chunks<D> {
     /// # Errors
     /// As the disk says. What it may have lost is written again the next time.
     pub(super) fn settle(&self) -> io::Result<()> {
-        let unsynced = {
-            let mut state = self.state();
-            self.write_held(&mut state)?;
-            std::mem::take(&mut state.unsynced)
-        };
-        // Not under the lock: shards hand files on meanwhile.
+        self.write_held()?;
+        let unsynced = std::mem::take(&mut self.state().unsynced);
+        // Under no lock: shards hand files on meanwhile.
         let mut result = Ok(());
         for number in unsynced {
             let (synced, file) = match self.disk.open(&name(number)) {
@@ -138,17 +137,18 @@ impl<D: Disk> Chunks<D> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn write_held(&self, state: &mut State<D::File>) -> io::Result<()> {
-        while let Some((number, bytes)) = state.held.first_key_value() {
-            let number = *number;
-            self.disk.create(&name(number))?.append(bytes)?;
-            let size = bytes.len() as u64;
+    fn write_held(&self) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let first = self.state().held.first_key_value().map(|(number, bytes)| (*number, bytes.clone()));
+            let Some((number, bytes)) = first else { return Ok(()) };
+            self.disk.create(&name(number))?.append(&bytes)?;
+            let (mut state, size) = (self.state(), bytes.len() as u64);
             let before = state.sizes.insert(number, size).unwrap_or_default();
             self.bytes.fetch_add(size - before, Ordering::Relaxed);
             state.unsynced.insert(number);
             state.held.remove(&number);
         }
-        Ok(())
     }
 
     /// Once for each file.
@@ -180,16 +180,14 @@ where
     D::File: Send + Sync,
 {
     fn keep(&self, number: u64, bytes: Vec<u8>) {
-        let mut state = self.state();
-        state.held.insert(number, Arc::new(bytes));
-        match self.write_held(&mut state) {
-            Ok(()) => state.is_failing = false,
-            Err(error) => {
-                if !std::mem::replace(&mut state.is_failing, true) {
-                    let path = self.disk.path(&name(number));
-                    tracing::error!(path = %path.display(), %error, "chunks cannot be written and stay in memory");
-                }
-            }
+        self.state().held.insert(number, Arc::new(bytes));
+        let written = self.write_held();
+        let was_failing = std::mem::replace(&mut self.state().is_failing, written.is_err());
+        if let Err(error) = written
+            && !was_failing
+        {
+            let path = self.disk.path(&name(number));
+            tracing::error!(path = %path.display(), %error, "chunks cannot be written and stay in memory");
         }
     }
 
