@@ -389,8 +389,12 @@ impl Tenant {
 /// sent again.
 fn repeated(window: &Window, sample: Sample, archive: &Archive) -> Result<(), Refusal> {
     let stretch = window.stretch(sample.at.saturating_sub(1), sample.at, archive);
+    let is_same = |known: f64| {
+        let is_no_number = |value: f64| value.is_nan() && !is_stale(value);
+        known.to_bits() == sample.value.to_bits() || is_no_number(known) && is_no_number(sample.value)
+    };
     match stretch.points().next() {
-        Some(known) if known.sample.value.to_bits() == sample.value.to_bits() => Ok(()),
+        Some(known) if is_same(known.sample.value) => Ok(()),
         Some(_) => Err(Refusal::Duplicate),
         None => Err(Refusal::OutOfOrder),
     }

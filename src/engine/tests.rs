@@ -220,6 +220,10 @@ fn order_duplicates_and_the_future() {
     assert!(late.reasons[0].starts_with("out of order sample: up{"), "{:?}", late.reasons);
     run.write(11, &[(&up, 1.0)]);
     assert_eq!(run.write(10, &[(&up, 1.0)]).samples, 1, "an older one that is known is accepted too");
+    // An answer of the query API says `NaN`, whichever of them was sent.
+    run.write(12, &[(&up, f64::NAN)]);
+    assert_eq!(run.write(12, &[(&up, f64::from_bits(0x7ff8_0000_0000_0001))]).samples, 1, "no number is no number");
+    assert_eq!(run.write(12, &[(&up, stale_nan())]).refused[&Refusal::Duplicate], 1, "but not the end of a series");
     let ahead = request(at(10) + 700_000, &[(&up, 1.0)]);
     let report = run.engine.write(&run.tenant, &ahead, at(10), &mut |_| {});
     assert_eq!(report.refused[&Refusal::Future], 1);
