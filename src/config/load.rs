@@ -247,7 +247,11 @@ fn check(config: &Config) -> Vec<Problem> {
             "series.window",
             "must be at least 10m, or there is too little to draw and query",
         ),
-        (secs(series.window) <= 7.0 * 86_400.0, "series.window", "must be at most 7d: it is held in memory"),
+        (
+            secs(series.window) <= 7.0 * 86_400.0,
+            "series.window",
+            "must be at most 7d: series that have ended are held in memory as long",
+        ),
         (*shards <= 1024, "shards", "must be at most 1024; 0 takes one for each core"),
         (secs(series.vanish_after) >= 1.0, "series.vanish_after", "must be at least 1s"),
         (series.max_per_tenant > 0, "series.max_per_tenant", "must be at least 1"),

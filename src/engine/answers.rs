@@ -2,8 +2,8 @@
 
 use super::AnswerNames;
 use crate::{
-    series::{Point, Window},
-    signal::{Condition, Labels, METRIC_NAME, Matcher, Sample, TimestampMs, is_stale, stale_nan},
+    series::{Point, Stretch},
+    signal::{Condition, Labels, METRIC_NAME, Matcher, Sample, is_stale, stale_nan},
 };
 
 /// Label of an answer that names the metric it is about.
@@ -137,11 +137,9 @@ pub struct Excerpt {
     pub(super) view: View,
     /// The least value that makes sense.
     pub(super) floor: f64,
-    pub(super) window: Window,
-    /// Whether it was seen to have samples; they are not here then.
+    pub(super) stretch: Stretch,
+    /// Whether it was seen to have samples.
     pub(super) is_seen: bool,
-    pub(super) after: TimestampMs,
-    pub(super) until: TimestampMs,
 }
 
 impl Excerpt {
@@ -157,8 +155,8 @@ impl Excerpt {
         self.is_seen || self.samples().next().is_some()
     }
 
-    /// What was asked for, in order of time; possibly nothing.
+    /// What was asked for, in order of time; possibly nothing. Reads files.
     pub fn samples(&self) -> impl Iterator<Item = Sample> + '_ {
-        self.window.points(self.after, self.until).filter_map(|point| self.view.sample(&point, self.floor))
+        self.stretch.points().filter_map(|point| self.view.sample(&point, self.floor))
     }
 }

@@ -64,7 +64,7 @@ impl Tenant {
             }
             let found = groups.into_iter().filter_map(|(group, slot)| {
                 let series = self.series.get(slot?)?;
-                let detector = series.state.detector.clone()?;
+                let detector = Box::new(series.state.detector.clone()?);
                 Some(Heirloom { group, from: series.key, detector })
             });
             self.outlook.tidings.heirlooms.extend(found);
@@ -78,6 +78,6 @@ impl Tenant {
         let Some(last) = state.last() else { return };
         let Some(own) = state.detector.as_mut().filter(|own| own.samples() < WARM) else { return };
         state.is_heir = true;
-        **own = heirloom.detector.heir(own.level(), last.at);
+        *own = heirloom.detector.heir(own.level(), last.at);
     }
 }

@@ -182,7 +182,7 @@ impl Tenant {
         } else {
             Verdict::NONE
         };
-        let verdict = state.window.push(Sample { at, value: f64::from(size) }, verdict, context.options.oldest(at));
+        let verdict = state.window.push(Sample { at, value: f64::from(size) }, verdict, &self.id, context.archive);
         let top = state.detector.as_ref().and_then(|d| d.top(1).first().map(|deviation| deviation.metric));
         let top = top.and_then(|member| workload.members.get(member)).and_then(|slot| self.series.get(*slot));
         let top = top.map(|series| &**self.interner.text(series.metric));

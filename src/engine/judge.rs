@@ -1,7 +1,7 @@
 //! One sample judged: its evidence weighed, and a finding opened, kept up or closed.
 
 use super::{
-    Options, Scored, SeriesName,
+    Scored, SeriesName,
     climate::{Custom, STIR, Stir, Weighed},
     familiarity::Side,
     families::Reservoir,
@@ -28,7 +28,7 @@ impl Tenant {
         let (wake, workload) = (workload.state.wake, workload.key);
         let state = &mut series.state;
         let (is_first, youth) = (state.detector.is_none(), state.youth(sample.at));
-        let detector = state.detector.get_or_insert_with(|| Box::new(Detector::new(value)));
+        let detector = state.detector.get_or_insert_with(|| Detector::new(value));
         let forest = self.forests.get(&series.metric);
         let prior = context.options.prior.as_deref();
         let weigh = |rarity: &[f32; FEATURES]| match forest {
@@ -103,7 +103,7 @@ impl Tenant {
         }
         let verdict = Verdict::new(judged.expected, judged.half_width, f64::from(score), state.episode.is_firing());
         let verdict = if samples <= WARM { Verdict::NONE } else { verdict };
-        let verdict = state.window.push(sample, verdict, context.options.oldest(sample.at));
+        let verdict = state.window.push(sample, verdict, &self.id, context.archive);
         let event = if is_event { judged.event } else { 0.0 };
         (context.sink)(&Scored::Series {
             slot,
@@ -117,7 +117,7 @@ impl Tenant {
         if is_first {
             self.ask_siblings(slot);
         }
-        self.tell_series(slot, sample.at, value, &judged, score, transition, context.options);
+        self.tell_series(slot, sample.at, value, &judged, score, transition, context);
         self.watch_slowly(slot, sample.at, value, &pace, context.options);
         self.offer_to_workload(slot, sample.at, value, &pace, context);
     }
@@ -132,12 +132,12 @@ impl Tenant {
         judged: &Judgement,
         score: f32,
         transition: Transition,
-        options: &Options,
+        context: &Context<'_>,
     ) {
         let Some(series) = self.series.get_mut(slot) else { return };
         let subject = Subject::Series(slot);
         match transition {
-            Transition::Resolved => self.resolve_series(slot, at, options.findings_kept),
+            Transition::Resolved => self.resolve_series(slot, at, context.options.findings_kept),
             Transition::Raised => {
                 let before = series.state.spare.take();
                 let labels = resolve(&self.interner, &series.labels);
@@ -149,7 +149,7 @@ impl Tenant {
             }
             Transition::None => {}
         }
-        self.name_episode(slot, at);
+        self.name_episode(slot, at, context.archive);
         let Some(series) = self.series.get(slot) else { return };
         let floor = series.state.floor();
         let Some(case) = self.findings.get_mut(subject) else { return };
@@ -195,7 +195,7 @@ impl Tenant {
         let before = self.findings.resolve(Subject::Series(slot), at, kept);
         if let (Some(mut before), Some(series)) = (before, self.series.get_mut(slot)) {
             before.interrupt();
-            series.state.detector = Some(before);
+            series.state.detector = Some(*before);
         }
     }
 

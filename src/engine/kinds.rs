@@ -14,7 +14,7 @@ use crate::{
         self,
         kinds::{Change, Kind, Observed, PeerEvent, Slow, SlowEvent, classify},
     },
-    series::{Meaning, rate, resolve},
+    series::{Archive, Meaning, rate, resolve},
     signal::{Driver, Finding, FindingScope, GroupKey, Sample, SeriesKey, TimestampMs, is_stale},
 };
 
@@ -45,11 +45,11 @@ impl From<SlowEvent> for Tale {
 
 impl SeriesState {
     /// The judged samples in `(after, until]`, as they were scored: of a counter the rates.
-    pub(super) fn observed(&self, after: TimestampMs, until: TimestampMs) -> Vec<Observed> {
+    pub(super) fn observed(&self, after: TimestampMs, until: TimestampMs, archive: &Archive) -> Vec<Observed> {
         let is_counter = self.meaning == Meaning::Counter;
         let mut last: Option<Sample> = None;
         let mut observed = Vec::new();
-        for point in self.window.points(after, until) {
+        for point in self.window.stretch(after, until, archive).points() {
             let before = last.replace(point.sample);
             if is_stale(point.sample.value) {
                 last = None;
@@ -162,7 +162,7 @@ impl Tenant {
     }
 
     /// Names the open finding about the samples of a series, when its episode has grown since it was last named.
-    pub(super) fn name_episode(&mut self, slot: u32, at: TimestampMs) {
+    pub(super) fn name_episode(&mut self, slot: u32, at: TimestampMs, archive: &Archive) {
         let Some(series) = self.series.get(slot) else { return };
         let Some(case) = self.findings.get_mut(Subject::Series(slot)) else { return };
         let since = case.finding.since;
@@ -171,7 +171,7 @@ impl Tenant {
             return;
         }
         let step = i64::from(series.state.step.interval());
-        let observed = series.state.observed(since - LOOK_BACK * step, at);
+        let observed = series.state.observed(since - LOOK_BACK * step, at, archive);
         let began = observed.partition_point(|o| o.at < since);
         let was = (case.named_at != 0).then_some(case.finding.kind);
         case.finding.kind = classify(was, &observed[..began], &observed[began..]);

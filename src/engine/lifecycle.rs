@@ -30,7 +30,6 @@ const DERIVED: [(&str, MetricKind); 5] = [
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sizes {
     pub(super) series: usize,
-    pub(super) windows: usize,
     pub(super) detectors: usize,
     pub(super) workloads: usize,
 }
@@ -46,10 +45,8 @@ pub(super) struct Sweep {
 
 impl Sizes {
     fn add(&mut self, series: &Series) {
-        let detector = series.state.detector.as_deref();
-        self.detectors += detector.map_or(0, |detector| size_of_val(detector) + detector.heap_bytes());
-        self.windows += series.state.window.heap_bytes();
-        self.series += size_of_val(series) + series.labels.len() * 8;
+        self.detectors += series.state.detector.as_ref().map_or(0, Detector::heap_bytes);
+        self.series += size_of_val(series) + series.labels.heap_bytes();
     }
 }
 
@@ -121,11 +118,11 @@ impl Tenant {
     }
 
     /// Looks, once a minute of event time, for series that have vanished or left the window. A few thousand at a time, so
-    /// that samples are not kept waiting.
-    pub(super) fn sweep(&mut self, context: &Context<'_>) {
+    /// that samples are not kept waiting. Returns whether it has come to the end.
+    pub(super) fn sweep(&mut self, context: &Context<'_>) -> bool {
         if self.sweep.next == 0 {
             if self.newest < self.swept_at.saturating_add(SWEEP_MS) {
-                return;
+                return false;
             }
             self.swept_at = self.newest;
         }
@@ -142,16 +139,9 @@ impl Tenant {
                 gone.extend(self.remove(slot, options.findings_kept));
             } else if last_at < vanished && !series.state.closed {
                 self.close(slot, last_at, options);
-            } else if series.state.closed {
-                // The others forget what is too old as they go on.
-                if series.state.window.reaches_before(oldest)
-                    && let Some(series) = self.series.get_mut(slot)
-                {
-                    series.state.window.forget_before(oldest);
-                }
-            } else if series.state.speaks {
+            } else if series.state.speaks && !series.state.closed {
                 let counts = |detector: &Detector| detector.samples() > WARM && detector.varies();
-                if series.state.detector.as_deref().is_some_and(counts) {
+                if series.state.detector.as_ref().is_some_and(counts) {
                     self.sweep.judged += 1;
                     self.sweep.settled += usize::from(series.state.youth(last_at) < 1.0);
                 }
@@ -159,25 +149,20 @@ impl Tenant {
         }
         self.index.remove(&gone);
         if end == slots {
-            self.end_sweep(oldest, vanished);
+            self.end_sweep();
         }
+        end == slots
     }
 
-    fn end_sweep(&mut self, oldest: TimestampMs, vanished: TimestampMs) {
+    fn end_sweep(&mut self) {
         self.plans.forget(self.newest);
         self.lessons.forget(self.newest);
+        self.interner.forget_unused();
         let Sweep { judged, settled, mut sizes, .. } = std::mem::take(&mut self.sweep);
         for place in self.workloads.numbers() {
             let Some(workload) = self.workloads.get(place) else { continue };
             let detector = workload.state.detector.as_deref();
             sizes.workloads += size_of_val(workload) + detector.map_or(0, |detector| detector.size_bytes());
-            let is_silent = workload.state.last_row_at.is_some_and(|at| at < vanished);
-            if is_silent
-                && workload.state.window.reaches_before(oldest)
-                && let Some(workload) = self.workloads.get_mut(place)
-            {
-                workload.state.window.forget_before(oldest);
-            }
         }
         (self.judged, self.settled, self.sizes) = (judged, settled, sizes);
     }

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use super::models::Prior;
-use crate::signal::{Maintenance, Rule, TimestampMs};
+use crate::{
+    series::{ChunkFiles, ChunkMemory},
+    signal::{Maintenance, Rule, TimestampMs},
+};
 
 /// Settings of the engine. The defaults are the shipped configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Number of shards, at least 1. Results do not depend on it.
     pub shards: usize,
-    /// Length of the window of samples and scores kept in memory, in ms.
+    /// Length of the window of samples and scores, in ms.
     pub window_ms: i64,
+    /// Where the part of it goes that is finished.
+    pub chunks: Arc<dyn ChunkFiles>,
     /// How far ahead of the receiver's clock a sample may be, in ms (Prometheus: 10 min).
     pub ahead_ms: i64,
     /// Nothing is raised about a sample that is older by the receiver's clock, in ms: it tells of the past.
@@ -43,6 +48,7 @@ impl Default for Options {
         Self {
             shards: 1,
             window_ms: 2 * 3_600_000,
+            chunks: Arc::new(ChunkMemory::default()),
             ahead_ms: 600_000,
             late_ms: 600_000,
             vanish_ms: 300_000,
@@ -63,6 +69,12 @@ impl Options {
     /// The oldest event time that a window reaching until `newest` holds.
     pub(super) fn oldest(&self, newest: TimestampMs) -> TimestampMs {
         newest.saturating_sub(self.window_ms)
+    }
+
+    /// The oldest event time of chunks that are kept when a tenant's newest sample is this: some of its series may be
+    /// behind by what samples may be ahead and late.
+    pub(super) fn oldest_kept(&self, newest: TimestampMs) -> TimestampMs {
+        self.oldest(newest).saturating_sub(self.ahead_ms.saturating_add(self.late_ms))
     }
 }
 

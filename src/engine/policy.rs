@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     anomaly::Detector,
-    series::resolve,
+    series::{Archive, resolve},
     signal::{
         Command, Direction, Feedback, Finding, FindingScope, GroupKey, Identity, Labels, Maintenance, Rule, SeriesKey,
         TenantId, TimestampMs, selects,
@@ -146,10 +146,10 @@ impl Shard {
             self.ceiling = *ceiling;
             return Told::default();
         }
-        let tenant = self.tenant_mut(id);
+        let (tenant, archive) = self.tenant_and_archive(id);
         match command {
             Command::Ceiling(_) => {}
-            Command::Judge { id, feedback } => return tenant.take_feedback(id, *feedback),
+            Command::Judge { id, feedback } => return tenant.take_feedback(id, *feedback, archive),
             Command::Plan(work) => tenant.plan(work.clone()),
             Command::Cancel(id) => tenant.plans.0.retain(|plan| plan.work.id != *id),
         }
@@ -190,7 +190,7 @@ impl Tenant {
         self.plans.0.push(Plan { work, covered });
     }
 
-    fn take_feedback(&mut self, id: &str, feedback: Option<Feedback>) -> Told {
+    fn take_feedback(&mut self, id: &str, feedback: Option<Feedback>, archive: &Archive) -> Told {
         let Some((subject, case)) = self.findings.find_mut(id) else { return Told::default() };
         let before = std::mem::replace(&mut case.finding.feedback, feedback);
         let finding = case.finding.clone();
@@ -209,22 +209,22 @@ impl Tenant {
         if let (FindingScope::Series, Some(detector)) = (finding.scope, detector)
             && let Some(slot) = self.slot_of(Identity::of(&finding.labels).series)
         {
-            self.relearn(slot, detector, end);
+            self.relearn(slot, detector, end, archive);
         }
         Told { finding: Some(finding), lesson }
     }
 
     /// Goes on with a detector that has not seen an incident, as if the series had been interrupted: it learns again what
     /// the window holds of the time after `end`.
-    fn relearn(&mut self, slot: u32, mut detector: Box<Detector>, end: TimestampMs) {
+    fn relearn(&mut self, slot: u32, mut detector: Box<Detector>, end: TimestampMs, archive: &Archive) {
         let Some(series) = self.series.get_mut(slot) else { return };
         let state = &mut series.state;
         let cadence = crate::anomaly::Cadence::of(state.step.interval());
         detector.interrupt();
-        for observed in state.observed(end, TimestampMs::MAX) {
+        for observed in state.observed(end, TimestampMs::MAX, archive) {
             detector.observe(&cadence, observed.at, observed.value, |_| 1.0, &mut None);
         }
-        state.detector = Some(detector);
+        state.detector = Some(*detector);
     }
 }
 

@@ -113,25 +113,22 @@ impl Shard {
         for _ in 0..READ_SERIES {
             let Some((view, key)) = search.next_member() else { return (excerpts, false) };
             let of = |source, window: &Window, floor| {
+                let stretch = window.stretch(after, until, &self.archive);
                 // Whether there is a sample shows in a chunk at most; whether an answer, may take all of them.
-                let is_seen = search.question.wants_labels_only && matches!(view, View::Received);
-                let window = match is_seen {
-                    true => window.points(after, until).next().map(|_| Window::default())?,
-                    false => window.overlapping(after, until),
-                };
-                Some(Excerpt { source, view, floor, window, is_seen, after, until })
+                let is_seen =
+                    search.question.wants_labels_only && matches!(view, View::Received) && stretch.has_recent();
+                Excerpt { source, view, floor, stretch, is_seen }
             };
             let excerpt = if let View::Workload { .. } = view {
                 let place = tenant.by_workload.get(&WorkloadKey(key as u64));
                 let workload = place.and_then(|place| tenant.workloads.get(*place));
-                workload.and_then(|found| of(found.state.labels.clone(), &found.state.window, f64::NEG_INFINITY))
+                workload.map(|found| of(found.state.labels.clone(), &found.state.window, f64::NEG_INFINITY))
             } else {
                 let series = tenant.slot_of(SeriesKey(key)).and_then(|slot| series_in(tenant, slot));
-                series.and_then(|found| {
-                    of(resolve(&tenant.interner, &found.labels), &found.state.window, found.state.floor())
-                })
+                series
+                    .map(|found| of(resolve(&tenant.interner, &found.labels), &found.state.window, found.state.floor()))
             };
-            bytes += excerpt.as_ref().map_or(0, |excerpt| excerpt.window.heap_bytes());
+            bytes += excerpt.as_ref().map_or(0, |excerpt| excerpt.stretch.heap_bytes());
             excerpts.extend(excerpt);
             if bytes >= READ_BYTES {
                 break;

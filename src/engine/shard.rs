@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ingest::remote_write::{SeriesEntry, WriteRequest},
+    series::Archive,
     signal::{Finding, Labels, MetricKind, Sample, TenantId, TimestampMs},
 };
 
@@ -30,6 +31,7 @@ pub struct Shard {
     /// See [`crate::signal::Command::Ceiling`].
     pub(super) ceiling: Option<u64>,
     pub(super) number: usize,
+    pub(super) archive: Archive,
     /// The snapshot under way.
     pub(super) saving: Option<Saving>,
 }
@@ -60,17 +62,22 @@ impl Shard {
     #[must_use]
     pub fn new(number: usize, options: Options) -> Self {
         let (tenants, models, paces) = (HashMap::new(), Models::default(), Paces::default());
-        Self { options, tenants, models, paces, number, ceiling: None, saving: None }
+        let archive = Archive::new(options.chunks.clone(), options.window_ms);
+        Self { options, tenants, models, paces, number, archive, ceiling: None, saving: None }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
+        self.tenant_and_archive(id).0
+    }
+
+    pub(super) fn tenant_and_archive(&mut self, id: &TenantId) -> (&mut Tenant, &mut Archive) {
         if !self.tenants.contains_key(id) {
             let mut tenant = Tenant::new(id.clone());
             tenant.install(&self.models);
             self.options.maintenance.iter().for_each(|work| tenant.plan(work.clone()));
             self.tenants.insert(id.clone(), tenant);
         }
-        self.tenants.get_mut(id).expect("inserted above")
+        (self.tenants.get_mut(id).expect("inserted above"), &mut self.archive)
     }
 
     /// Writes the series of `request` at these places of it, in order. Every sample is scored; `sink` hears of each.
@@ -86,20 +93,20 @@ impl Shard {
         let mut paces = std::mem::take(&mut self.paces);
         let options = self.options.clone();
         let ceiling = self.ceiling;
-        let tenant = self.tenant_mut(id);
+        let (tenant, archive) = self.tenant_and_archive(id);
         let bounds = Bounds::new(&options, ceiling, tenant.held);
-        let mut context = Context { options: &options, bounds, paces: &mut paces, received, sink };
+        let mut context = Context { options: &options, bounds, paces: &mut paces, archive, received, sink };
         let mut places = places.filter_map(|place| request.series().get(place));
-        let mut entries = Vec::with_capacity(AHEAD);
+        let mut entries: Vec<&SeriesEntry> = Vec::with_capacity(AHEAD);
         loop {
             entries.clear();
-            entries.extend(places.by_ref().take(AHEAD).map(|entry| (entry, tenant.slot_of(entry.identity.series))));
+            entries.extend(places.by_ref().take(AHEAD).inspect(|entry| request.prefetch(entry)));
             if entries.is_empty() {
                 break;
             }
-            tenant.prefetch(entries.iter().filter_map(|(_, slot)| *slot));
-            for (entry, slot) in &entries {
-                write_series(tenant, request, entry, *slot, &mut context, &mut report);
+            let slots = tenant.locate(entries.iter().map(|entry| entry.identity.series));
+            for (entry, slot) in entries.iter().zip(slots) {
+                write_series(tenant, request, entry, slot, &mut context, &mut report);
             }
         }
         if report.refused.keys().any(|why| why.is_limit()) {
@@ -108,8 +115,12 @@ impl Shard {
             tenant.newest = tenant.newest.max(newest);
         }
         tenant.lags = !context.is_present(tenant.newest);
-        tenant.sweep(&context);
+        let is_swept = tenant.sweep(&context);
         self.paces = paces;
+        if is_swept {
+            let oldest = |id: &TenantId| self.tenants.get(id).map(|tenant| options.oldest_kept(tenant.newest));
+            self.archive.forget(oldest);
+        }
         report
     }
 
@@ -192,13 +203,13 @@ impl Shard {
         let mut stats = ShardStats { model_generation: self.models.generation, ..ShardStats::default() };
         let mut add = |part, bytes| *stats.bytes.entry(part).or_default() += bytes;
         add("forests", self.models.heap_bytes());
+        add("windows", self.archive.heap_bytes());
         for tenant in self.tenants.values() {
             add("labels", tenant.interner.heap_bytes());
             add("index", tenant.index.heap_bytes() + tenant.keys.heap_bytes());
             add("reservoirs", tenant.reservoirs.iter().map(|(_, rows)| rows.heap_bytes()).sum());
             let sizes = tenant.sizes;
             add("detectors", sizes.detectors);
-            add("windows", sizes.windows);
             add("series", sizes.series);
             add("workloads", sizes.workloads);
         }
@@ -258,7 +269,8 @@ fn write_series(
         }
     }
     // Histograms that contradict themselves are already among what the decoder refused.
-    for histogram in view.histograms().flatten() {
+    let sent = (entry.histograms > 0).then(|| view.histograms());
+    for histogram in sent.into_iter().flatten().flatten() {
         let at = histogram.at;
         match tenant.observe_histogram(slot, histogram, context) {
             Ok(()) => histograms += 1,

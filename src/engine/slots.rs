@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::prefetch::prefetch;
+
 /// Bytes from which what was encoded is handed on.
 const PIECE: usize = 256 << 10;
 
@@ -69,6 +71,12 @@ impl<T> Slots<T> {
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
         let (slab, place) = Self::place(slot);
         self.slabs.get(slab)?.get(place)?.as_ref()
+    }
+
+    /// Has what is in a slot brought near, without a look at it.
+    pub(super) fn prefetch(&self, slot: u32) {
+        let (slab, place) = Self::place(slot);
+        self.slabs.get(slab).and_then(|slab| slab.get(place)).into_iter().for_each(prefetch);
     }
 
     /// Gives a value a slot.

@@ -10,7 +10,7 @@ use super::{
     climate::{Outlook, Tidings},
     families::{Models, Reservoirs},
     findings::{Findings, Subject},
-    keys::Keys,
+    keys::{Keys, Mark},
     lessons::Lessons,
     lifecycle::{Sizes, Sweep},
     models::Model,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     anomaly::Detector,
     prefetch::prefetch,
-    series::{Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
+    series::{Archive, Index, Interner, Meaning, Symbol, SymbolSet, Verdict, Window, rate, resolve},
     signal::{GroupKey, Identity, Labels, METRIC_NAME, MetricKind, Sample, SeriesKey, TenantId, TimestampMs, is_stale},
 };
 
@@ -85,6 +85,7 @@ pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
     pub(super) bounds: Bounds,
     pub(super) paces: &'a mut Paces,
+    pub(super) archive: &'a mut Archive,
     /// The receiver's clock.
     pub(super) received: TimestampMs,
     pub(super) sink: &'a mut dyn FnMut(&Scored<'_>),
@@ -130,17 +131,22 @@ impl Tenant {
 
     /// The slot of a series.
     pub(super) fn slot_of(&self, key: SeriesKey) -> Option<u32> {
-        self.keys.get(key, &self.series)
+        self.find(key, self.keys.mark(key))
     }
 
-    /// Has the state of series brought near, a step of the way to it at a time.
-    pub(super) fn prefetch(&self, slots: impl Iterator<Item = u32> + Clone) {
-        let series = slots.filter_map(|slot| self.series.get(slot));
-        series.clone().for_each(prefetch);
-        let detectors = series.clone().filter_map(|series| series.state.detector.as_deref());
-        detectors.clone().for_each(prefetch);
-        series.filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
-        detectors.for_each(Detector::prefetch);
+    fn find(&self, key: SeriesKey, mark: Mark) -> Option<u32> {
+        self.keys.get(mark, |slot| self.series.get(slot).is_some_and(|series| series.key == key))
+    }
+
+    /// The slots of some series. Has their state brought near, a step of the way to it at a time for all of them.
+    pub(super) fn locate(&self, keys: impl Iterator<Item = SeriesKey>) -> Vec<Option<u32>> {
+        let marked: Vec<_> = keys.map(|key| (key, self.keys.mark(key))).collect();
+        marked.iter().filter_map(|(_, mark)| self.keys.guess(*mark)).for_each(|slot| self.series.prefetch(slot));
+        let slots: Vec<_> = marked.into_iter().map(|(key, mark)| self.find(key, mark)).collect();
+        let series = slots.iter().flatten().filter_map(|slot| self.series.get(*slot));
+        series.clone().filter_map(|series| series.state.slow.as_deref()).for_each(prefetch);
+        series.filter_map(|series| series.state.detector.as_ref()).for_each(Detector::prefetch);
+        slots
     }
 
     /// Number of series alive or still in the window.
@@ -176,8 +182,9 @@ impl Tenant {
         kind: MetricKind,
         options: &Options,
     ) -> u32 {
-        let symbols: SymbolSet =
+        let symbols: Vec<(Symbol, Symbol)> =
             labels.iter().map(|(n, v)| (self.interner.intern(n), self.interner.intern(v))).collect();
+        let symbols = self.interner.label_set(&symbols);
         let metric = labels.iter().find(|(n, _)| *n == METRIC_NAME).map_or("", |(_, v)| v);
         let kind = if kind == MetricKind::Unknown { self.declared_kind(metric) } else { kind };
         let state = SeriesState::new(kind, metric);
@@ -197,13 +204,13 @@ impl Tenant {
         options: &Options,
     ) -> u32 {
         let name = self.interner.intern(METRIC_NAME);
-        let metric = labels.iter().find(|(n, _)| *n == name).map_or_else(|| self.interner.intern(""), |(_, v)| *v);
+        let metric = labels.get(name).unwrap_or_else(|| self.interner.intern(""));
         let workload = self.workload_of(identity, texts);
         let group = GroupKey::of(texts.iter());
         let policy = self.policies.number(options, texts);
         let series = Series { key: identity.series, labels, metric, workload, group, policy, member: None, state };
         let slot = self.series.insert(series);
-        self.keys.insert(identity.series, slot, &self.series);
+        self.keys.insert(identity.series, slot);
         if let Some(series) = self.series.get(slot) {
             self.index.insert(slot, &series.labels);
         }
@@ -272,7 +279,7 @@ impl Tenant {
         let Some(series) = self.series.get_mut(slot) else { return Ok(()) };
         let before = series.state.last();
         if before.is_some_and(|last| sample.at <= last.at) {
-            return repeated(&series.state.window, sample);
+            return repeated(&series.state.window, sample, context.archive);
         }
         if sample.at > context.received.saturating_add(context.options.ahead_ms) {
             return Err(Refusal::Future);
@@ -280,7 +287,7 @@ impl Tenant {
         self.newest = self.newest.max(sample.at);
         series.state.born = series.state.born.min(sample.at);
         if is_stale(sample.value) {
-            series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
+            series.state.window.push(sample, Verdict::NONE, &self.id, context.archive);
             self.close(slot, sample.at, context.options);
             return Ok(());
         }
@@ -323,7 +330,7 @@ impl Tenant {
             Some(value) => self.judge(slot, sample, value, step, context),
             None => {
                 if let Some(series) = self.series.get_mut(slot) {
-                    series.state.window.push(sample, Verdict::NONE, context.options.oldest(sample.at));
+                    series.state.window.push(sample, Verdict::NONE, &self.id, context.archive);
                 }
             }
         }
@@ -380,8 +387,9 @@ impl Tenant {
 
 /// What became of a sample that is not newer than its series: accepted if it is there already, so that a request may be
 /// sent again.
-fn repeated(window: &Window, sample: Sample) -> Result<(), Refusal> {
-    match window.points(sample.at.saturating_sub(1), sample.at).next() {
+fn repeated(window: &Window, sample: Sample, archive: &Archive) -> Result<(), Refusal> {
+    let stretch = window.stretch(sample.at.saturating_sub(1), sample.at, archive);
+    match stretch.points().next() {
         Some(known) if known.sample.value.to_bits() == sample.value.to_bits() => Ok(()),
         Some(_) => Err(Refusal::Duplicate),
         None => Err(Refusal::OutOfOrder),

@@ -159,11 +159,11 @@ fn results_do_not_depend_on_the_number_of_shards() {
 fn a_restored_engine_goes_on_as_if_nothing_had_happened() {
     let mut straight = Run::new(Options::default());
     hosts(&mut straight, 0..1_700);
-    let mut stopped = Run::new(Options::default());
+    let options = Options { shards: 2, ..Options::default() };
+    let mut stopped = Run::new(Options { shards: 1, ..options.clone() });
     hosts(&mut stopped, 0..1_505);
     let mut bytes = Vec::new();
     stopped.engine.snapshot().unwrap().write(&mut bytes).unwrap();
-    let options = Options { shards: 2, ..Options::default() };
     stopped.engine = Engine::restore(&options, Snapshot::read(&mut &*bytes).unwrap().decode().unwrap());
     hosts(&mut stopped, 1_505..1_700);
     straight.scores.sort();
@@ -317,7 +317,7 @@ fn the_past_is_scored_and_nothing_is_raised_about_it() {
 
 #[test]
 fn metrics_that_stop_moving_together_are_a_finding_about_the_workload() {
-    let mut run = Run::new(Options::default());
+    let mut run = Run::new(Options { window_ms: 24 * 3_600_000, ..Options::default() });
     pod(&mut run);
     let findings = run.findings();
     let joint = findings.iter().find(|f| f.scope == FindingScope::Workload).expect("found");

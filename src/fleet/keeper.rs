@@ -22,6 +22,7 @@ use super::{
 use crate::{
     engine::Restored,
     journal::{self, Files, Position, SaveError},
+    series::ChunkFiles,
 };
 
 /// When what was written is made to survive a power failure too.
@@ -60,6 +61,8 @@ pub enum StartError {
 pub struct Kept {
     /// Bytes in the journal.
     pub journal_bytes: AtomicU64,
+    /// Bytes in chunk files.
+    pub chunks_bytes: AtomicU64,
     /// Batches that could not be written, and syncs that failed.
     pub failures: AtomicU64,
     /// Snapshots written since the start.
@@ -108,15 +111,20 @@ impl Keeper {
         let lock = Self::lock(dir)?;
         let files = Files::new(dir).map_err(|source| StartError::Folder(dir.to_owned(), source))?;
         let read = |reader: &mut dyn io::Read| restoring::read(reader, threads);
-        let (store, found) = Store::open(files, journal::Options::default(), policy, read)?;
+        let dir = dir.join("chunks");
+        let chunks = Files::new(&dir).map_err(|source| StartError::Folder(dir.clone(), source))?;
+        let (store, found) = Store::open(files, chunks, journal::Options::default(), policy, read)?;
         for damaged in &found.damaged {
             tracing::warn!(%damaged, "an older state is restored");
+        }
+        if found.missing > 0 {
+            let (dir, files) = (dir.display(), found.missing);
+            tracing::error!(%dir, files, "chunk files are missing: answers lack what is older of their series");
         }
         for damage in &found.cut {
             tracing::warn!(%damage, "the journal's end was torn, as a crash leaves it, and was cut off");
         }
         let kept = Arc::new(Kept::default());
-        kept.journal_bytes.store(store.bytes(), Ordering::Relaxed);
         let keeper = Self {
             store,
             started: Instant::now(),
@@ -127,7 +135,18 @@ impl Keeper {
             kept,
             _lock: lock,
         };
+        keeper.note_sizes();
         Ok((keeper, found.restored))
+    }
+
+    fn note_sizes(&self) {
+        self.kept.journal_bytes.store(self.store.bytes(), Ordering::Relaxed);
+        self.kept.chunks_bytes.store(self.store.chunks().bytes(), Ordering::Relaxed);
+    }
+
+    /// Where the chunks of series go.
+    pub(super) fn chunks(&self) -> Arc<dyn ChunkFiles> {
+        self.store.chunks()
     }
 
     pub(super) fn kept(&self) -> Arc<Kept> {
@@ -171,7 +190,7 @@ impl Keeper {
             let result = self.store.keep(batch, now_ms());
             self.note(result)
         };
-        self.kept.journal_bytes.store(self.store.bytes(), Ordering::Relaxed);
+        self.note_sizes();
         if let Some(unsynced) = self.store.begin_sync(self.started.elapsed()) {
             self.syncing_to = unsynced.to();
             match std::thread::Builder::new().name("sync".to_owned()).spawn(move || unsynced.sync()) {

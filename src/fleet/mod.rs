@@ -8,6 +8,7 @@
 //!
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 
+mod chunks;
 mod keeper;
 mod queue;
 mod read;
@@ -160,7 +161,8 @@ pub struct Queues {
 }
 
 impl Fleet {
-    /// Starts the threads, from a snapshot if there is one, and what the journal holds beyond it. Blocks until that is taken.
+    /// Starts the threads, from a snapshot if there is one, and what the journal holds beyond it; chunks go where the journal
+    /// is. Blocks until that is taken.
     ///
     /// # Errors
     /// The operating system gives no thread, or the journal cannot be read.
@@ -169,7 +171,11 @@ impl Fleet {
         restored: Option<Restored>,
         journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
-        let (shares, trainer, router) = restored.unwrap_or_default().deal(options);
+        let mut options = options.clone();
+        if let Some(journal) = &journal {
+            options.chunks = journal.chunks();
+        }
+        let (shares, trainer, router) = restored.unwrap_or_default().deal(&options);
         let (requests, incoming) = queue();
         let mut senders = Vec::new();
         let mut threads = Vec::new();

@@ -23,13 +23,14 @@ use self::{
 };
 use super::{
     StartError, SyncPolicy,
+    chunks::Chunks,
     store::{Place, Store},
     taking::Takes,
 };
 use crate::{
     engine::Snapshot,
     journal::{
-        self, Position, Unsynced, seeds,
+        self, Disk, Position, Unsynced, seeds,
         simulated::{Crash, SimulatedDisk},
     },
     signal::{Command, TenantId, TimestampMs},
@@ -71,6 +72,8 @@ struct Seen {
     rejected: u64,
     told: u64,
     findings: u64,
+    /// Chunk files at the end that were not there at the beginning.
+    chunk_files: u64,
 }
 
 struct World {
@@ -111,11 +114,12 @@ struct Daemon {
     is_in_doubt: bool,
 }
 
-/// A state that knows the senders, so that what they do later is judged.
-fn seasoned() -> Snapshot {
-    static SEASONED: OnceLock<Vec<u8>> = OnceLock::new();
-    let bytes = SEASONED.get_or_init(|| {
-        let mut recorder = Recorder::new(2, None, Vec::new());
+/// A state that knows the senders, so that what they do later is judged, and a disk with the chunks that it needs.
+fn seasoned() -> (Snapshot, SimulatedDisk) {
+    static SEASONED: OnceLock<(Vec<u8>, SimulatedDisk)> = OnceLock::new();
+    let (bytes, chunks) = SEASONED.get_or_init(|| {
+        let disk = SimulatedDisk::new(0);
+        let mut recorder = Recorder::new(2, Arc::new(Chunks::open(disk.clone()).unwrap()), None, Vec::new());
         let mut senders: Vec<Sender> = (0..SENDERS).map(|number| Sender::new(number.into(), 0..0)).collect();
         for n in -SEASON..0 {
             for sender in &mut senders {
@@ -127,16 +131,24 @@ fn seasoned() -> Snapshot {
         }
         let mut bytes = Vec::new();
         recorder.engine.snapshot().unwrap().write(&mut bytes).unwrap();
-        bytes
+        (bytes, disk)
     });
-    Snapshot::read(&mut bytes.as_slice()).unwrap()
+    let disk = SimulatedDisk::new(0);
+    for name in chunks.list().unwrap() {
+        disk.put(&name, chunks.contents(&name).unwrap());
+    }
+    (Snapshot::read(&mut bytes.as_slice()).unwrap(), disk)
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Pcg32::new(seed, 4);
         let disk = SimulatedDisk::new(seed);
-        journal::snapshots(disk.clone()).save(Position::START, |writer| seasoned().write(writer)).unwrap();
+        let (snapshot, chunks) = seasoned();
+        for name in chunks.list().unwrap() {
+            disk.put(&name, chunks.contents(&name).unwrap());
+        }
+        journal::snapshots(disk.clone()).save(Position::START, |writer| snapshot.write(writer)).unwrap();
         let policies = [SyncPolicy::Always, SyncPolicy::Interval(Duration::from_millis(200)), SyncPolicy::Never];
         let policy = policies[dice.next_u32() as usize % 3];
         let options = journal::Options { segment_bytes: 500 + u64::from(dice.next_u32() % 10_000) };
@@ -214,15 +226,17 @@ impl World {
 
     /// Starts as the daemon does, and checks what it finds. `None` when it crashed meanwhile.
     fn start(&mut self, has_power_failed: bool, seen: &mut Seen) -> Option<Daemon> {
-        let opened =
-            Store::open(self.disk.clone(), self.options, self.policy, |reader| Snapshot::read(reader)?.decode());
+        let opened = Store::open(self.disk.clone(), self.disk.clone(), self.options, self.policy, |reader| {
+            Snapshot::read(reader)?.decode()
+        });
         let alive = |error: &StartError| assert!(self.disk.has_crashed(), "the daemon does not start: {error}");
         let (store, found) = opened.inspect_err(alive).ok()?;
+        assert_eq!(found.missing, 0, "a chunk file that is needed is gone");
         let is_newest = store.from() >= self.saved || !found.damaged.is_empty();
         assert!(is_newest, "an older state than need be: {} and not {}", store.from(), self.saved);
         let taken = self.snapshots.get(&store.from()).expect("a place where a snapshot was made").clone();
         let in_snapshot = taken.len();
-        let mut engine = Recorder::new(1 + self.below(3) as usize, found.restored, taken);
+        let mut engine = Recorder::new(1 + self.below(3) as usize, store.chunks(), found.restored, taken);
         let replayed = store.replay(&mut engine, &mut |at, taken| assert_eq!(taken, Ok(()), "at {at}"));
         let replayed = replayed.unwrap();
         engine.scores();

@@ -8,11 +8,13 @@
 
 use std::{
     io::{self, Read, Write},
+    sync::Arc,
     time::Duration,
 };
 
 use super::{
     Input, Request, StartError, SyncPolicy,
+    chunks::Chunks,
     taking::{Takes, take_record},
 };
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Store<D: Disk> {
     disk: D,
+    chunks: Arc<Chunks<D>>,
     journal: Journal<D>,
     /// Position of the snapshot that was restored.
     from: Position,
@@ -46,6 +49,8 @@ pub(super) struct Found {
     pub(super) restored: Option<Restored>,
     /// Newer ones that are not.
     pub(super) damaged: Vec<DamagedSnapshot>,
+    /// Chunk files that it needs and that are not there.
+    pub(super) missing: usize,
     /// What was cut off the end of the journal.
     pub(super) cut: Vec<Damage>,
 }
@@ -54,20 +59,27 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Place<D: Disk> {
     snapshots: Snapshots<D>,
+    chunks: Arc<Chunks<D>>,
     pub(super) position: Position,
 }
 
 impl<D: Disk> Place<D> {
-    /// Writes the snapshot. Returns its size in bytes.
+    /// Writes the snapshot, when the chunks that it refers to are durable. Returns its size in bytes.
     pub(super) fn save(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, SaveError> {
-        self.snapshots.save(self.position, write)
+        let size = self.snapshots.save(self.position, |writer| {
+            write(writer)?;
+            self.chunks.settle()
+        })?;
+        self.chunks.passed();
+        Ok(size)
     }
 }
 
 impl<D: Disk> Store<D> {
-    /// Reads the newest snapshot of a disk and opens the journal.
+    /// Reads the newest snapshot of a disk and opens the journal; chunk files are on a disk of their own.
     pub(super) fn open(
         disk: D,
+        chunks: D,
         options: journal::Options,
         policy: SyncPolicy,
         read: impl Fn(&mut dyn Read) -> io::Result<Restored>,
@@ -76,14 +88,19 @@ impl<D: Disk> Store<D> {
         let loaded = snapshots.load(read)?;
         let floor = snapshots.floor().map_err(|source| StartError::Folder(disk.path(""), source))?;
         let (journal, opened) = Journal::open(disk.clone(), options, floor)?;
-        let mut found = Found { restored: None, damaged: Vec::new(), cut: opened.cut };
+        let chunks_dir = chunks.path("");
+        let chunks = Chunks::open(chunks).map_err(|source| StartError::Folder(chunks_dir, source))?;
+        let mut found = Found { restored: None, damaged: Vec::new(), missing: 0, cut: opened.cut };
         let mut from = Position::START;
         if let Some(loaded) = loaded {
             from = loaded.position;
             (found.restored, found.damaged) = (Some(loaded.value), loaded.damaged);
         }
+        let needed = found.restored.as_ref().map(Restored::chunk_files).unwrap_or_default();
+        found.missing = chunks.need(&needed);
+        let chunks = Arc::new(chunks);
         let (synced_at, is_syncing, is_in_doubt, needs_snapshot) = (Duration::ZERO, false, false, false);
-        let store = Self { disk, journal, from, policy, synced_at, is_syncing, is_in_doubt, needs_snapshot };
+        let store = Self { disk, chunks, journal, from, policy, synced_at, is_syncing, is_in_doubt, needs_snapshot };
         Ok((store, found))
     }
 
@@ -95,6 +112,11 @@ impl<D: Disk> Store<D> {
     /// The position behind everything kept.
     pub(super) fn end(&self) -> Position {
         self.journal.end()
+    }
+
+    /// Where the chunks of series go.
+    pub(super) fn chunks(&self) -> Arc<Chunks<D>> {
+        self.chunks.clone()
     }
 
     /// Bytes in the journal.
@@ -196,7 +218,8 @@ impl<D: Disk> Store<D> {
     /// position is given behind it even if the power fails and the journal ends before.
     pub(super) fn place(&mut self) -> Place<D> {
         self.needs_snapshot = false;
-        Place { snapshots: journal::snapshots(self.disk.clone()), position: self.journal.end() }
+        let (snapshots, chunks) = (journal::snapshots(self.disk.clone()), self.chunks.clone());
+        Place { snapshots, chunks, position: self.journal.end() }
     }
 
     /// Removes what the snapshots have made superfluous.

@@ -27,8 +27,7 @@ pub use error::{Damage, Error};
 pub use log::{Journal, Opened, Options};
 pub use record::{Kind, MAX_BODY, Position, Record};
 pub use replay::Replayed;
-#[cfg(test)]
-pub(crate) use snapshot::GENERATIONS;
-pub use snapshot::{load, save, snapshots};
+pub(crate) use segment::fill;
+pub use snapshot::{GENERATIONS, load, save, snapshots};
 pub use snapshots::{DamagedSnapshot, LoadError, Loaded, SaveError, Snapshots};
 pub use sync::Unsynced;

@@ -183,7 +183,7 @@ impl<F: DiskFile> Window<'_, F> {
 }
 
 /// Reads until the buffer is full or the file ends; returns the number of bytes.
-pub(super) fn fill(file: &impl DiskFile, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(file: &impl DiskFile, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(offset + filled as u64, &mut buffer[filled..]) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
 /// Words of a string.
-pub(super) const WORDS: usize = 21;
+pub(super) const WORDS: usize = 11;
 /// Bits that have room.
 pub(super) const BITS: u32 = WORDS as u32 * 64;
 

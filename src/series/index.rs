@@ -1,74 +1,11 @@
-//! Which series have which labels: interned strings and an inverted index.
+//! Which series have which labels: an inverted index.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound};
 
 use hashbrown::{HashMap, HashSet};
-use serde::{Deserialize, Serialize};
 
-use crate::signal::{Condition, Labels, Matcher};
-
-/// A string that is stored once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Symbol(u32);
-
-impl Symbol {
-    /// Its place among the [`texts`](Interner::texts) of its interner.
-    #[must_use]
-    pub fn place(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// Stores each string once. Strings are kept as long as the interner lives.
-#[derive(Debug, Default)]
-pub struct Interner {
-    by_text: HashMap<Arc<str>, Symbol>,
-    texts: Vec<Arc<str>>,
-    /// Bytes of all texts.
-    text_bytes: usize,
-}
-
-impl Interner {
-    /// The symbol of a string, new or known.
-    pub fn intern(&mut self, text: &str) -> Symbol {
-        if let Some(symbol) = self.by_text.get(text) {
-            return *symbol;
-        }
-        let symbol = Symbol(self.texts.len() as u32);
-        let shared: Arc<str> = text.into();
-        self.text_bytes += text.len() + 16;
-        self.texts.push(shared.clone());
-        self.by_text.insert(shared, symbol);
-        symbol
-    }
-
-    /// The symbol of a known string.
-    #[must_use]
-    pub fn get(&self, text: &str) -> Option<Symbol> {
-        self.by_text.get(text).copied()
-    }
-
-    /// The string of a symbol of this interner.
-    #[must_use]
-    pub fn text(&self, symbol: Symbol) -> &Arc<str> {
-        &self.texts[symbol.0 as usize]
-    }
-
-    /// All strings, in the order in which they came.
-    #[must_use]
-    pub fn texts(&self) -> &[Arc<str>] {
-        &self.texts
-    }
-
-    /// Bytes on the heap, about. Counted all along, so that asking costs nothing.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.text_bytes + self.texts.capacity() * 16 + self.by_text.capacity() * 24
-    }
-}
-
-/// A label set of symbols, sorted by the names' text.
-pub type SymbolSet = Box<[(Symbol, Symbol)]>;
+use super::{Interner, Symbol, SymbolSet};
+use crate::signal::{Condition, Matcher};
 
 /// Inverted index: label name → value → series, numbered by their slot.
 ///
@@ -84,8 +21,8 @@ pub struct Index {
 impl Index {
     /// Adds a series that is not in it.
     pub fn insert(&mut self, slot: u32, labels: &SymbolSet) {
-        for (name, value) in labels {
-            let slots = self.by_name.entry(*name).or_default().entry(*value).or_default();
+        for (name, value) in labels.iter() {
+            let slots = self.by_name.entry(name).or_default().entry(value).or_default();
             self.lists += usize::from(slots.is_empty());
             self.entries += 1;
             // New slots are the highest; one that was free may be anywhere.
@@ -94,6 +31,10 @@ impl Index {
             } else {
                 slots.partition_point(|known| *known < slot)
             };
+            if slots.len() == slots.capacity() {
+                // By an eighth: doubled, a third of all lists would be empty room.
+                slots.reserve_exact((slots.len() / 8).max(1));
+            }
             slots.insert(place, slot);
         }
     }
@@ -103,7 +44,7 @@ impl Index {
         let size = gone.iter().map(|(slot, _)| *slot as usize + 1).max().unwrap_or_default();
         let mut is_gone = vec![false; size];
         gone.iter().for_each(|(slot, _)| is_gone[*slot as usize] = true);
-        let lists: HashSet<(Symbol, Symbol)> = gone.iter().flat_map(|(_, labels)| labels.iter().copied()).collect();
+        let lists: HashSet<(Symbol, Symbol)> = gone.iter().flat_map(|(_, labels)| labels.iter()).collect();
         for (name, value) in lists {
             let Some(values) = self.by_name.get_mut(&name) else { continue };
             if let Some(slots) = values.get_mut(&value) {
@@ -113,6 +54,8 @@ impl Index {
                 if slots.is_empty() {
                     values.remove(&value);
                     self.lists -= 1;
+                } else if slots.len() < slots.capacity() / 2 {
+                    slots.shrink_to_fit();
                 }
             }
             if values.is_empty() {
@@ -175,8 +118,8 @@ impl Index {
     /// Bytes on the heap, about. Counted all along, so that asking costs nothing.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        // A list grows to twice what it holds, and has its place in the tree.
-        self.entries * 6 + self.lists * 40
+        // A list has room for an eighth more than it holds at most, and its place in the tree.
+        self.entries * 17 / 4 + self.lists * 44
     }
 }
 
@@ -238,15 +181,10 @@ fn skip(list: &mut &[u32], least: u32) {
     *list = list.get(place..).unwrap_or_default();
 }
 
-/// Builds the label set of symbols as a label set of strings; the strings are shared, not copied.
-#[must_use]
-pub fn resolve(interner: &Interner, labels: &SymbolSet) -> Labels {
-    Labels::from_sorted(labels.iter().map(|(n, v)| (interner.text(*n).clone(), interner.text(*v).clone())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::resolve;
 
     #[test]
     fn candidates_narrow_and_removal_leaves_nothing() {
@@ -254,7 +192,8 @@ mod tests {
         let sets: Vec<SymbolSet> = (0..4)
             .map(|i| {
                 let pairs = [("__name__", "up".to_owned()), ("instance", format!("host-{i}"))];
-                pairs.iter().map(|(n, v)| (interner.intern(n), interner.intern(v))).collect()
+                let pairs = pairs.map(|(name, value)| (interner.intern(name), interner.intern(&value)));
+                interner.label_set(&pairs)
             })
             .collect();
         for (slot, set) in sets.iter().enumerate() {
@@ -283,6 +222,20 @@ mod tests {
         index.remove(&gone(&[1, 3]));
         assert!(index.by_name.is_empty());
         assert_eq!((index.entries, index.lists), (0, 0));
+    }
+
+    #[test]
+    fn a_list_has_little_room_to_spare() {
+        let (mut interner, mut index) = (Interner::default(), Index::default());
+        let pair = (interner.intern("job"), interner.intern("shop"));
+        let set = interner.label_set(&[pair]);
+        let capacity = |index: &Index| index.by_name[&pair.0][&pair.1].capacity();
+        for slot in 0..1_000 {
+            index.insert(slot, &set);
+            assert!(capacity(&index) <= slot as usize * 9 / 8 + 1, "{slot}: {}", capacity(&index));
+        }
+        index.remove(&(100..1_000).map(|slot| (slot, set.clone())).collect::<Vec<_>>());
+        assert_eq!(capacity(&index), 100);
     }
 
     #[test]

@@ -1,51 +1,30 @@
-//! The recent past of one series: finished chunks and an open one.
+//! The recent past of one series: an open chunk, and finished ones in the archive.
 
-use std::iter;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    chunk::{Chunk, Open, Point},
+    archive::{Archive, Place, Stretch},
+    chunk::Open,
     verdict::Verdict,
 };
-use crate::signal::{Sample, TimestampMs};
+use crate::signal::{Sample, TenantId, TimestampMs};
 
 /// The points of one series in order of time, compressed.
-///
-/// Every chunk has the same size, so that memory that one series lets go fits the next one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Window {
     open: Open,
-    done: Chain,
-}
-
-/// Finished chunks, the newest first: appending takes no look at the others.
-#[derive(Debug, Default)]
-struct Chain(Option<Box<Link>>);
-
-#[derive(Debug)]
-struct Link {
-    chunk: Chunk,
-    older: Chain,
+    /// The newest finished chunk.
+    done: Option<Place>,
 }
 
 impl Window {
-    /// Appends a point that is newer than all before, and gives what is kept of the verdict. Where room is needed, chunks
-    /// whose points are all older than `oldest` make it.
-    pub fn push(&mut self, sample: Sample, verdict: Verdict, oldest: TimestampMs) -> Verdict {
+    /// Appends a point of a tenant's series that is newer than all before, and gives what is kept of the verdict.
+    pub fn push(&mut self, sample: Sample, verdict: Verdict, tenant: &TenantId, archive: &mut Archive) -> Verdict {
         if let Some(kept) = self.open.push(sample, verdict) {
             return kept;
         }
-        let old = self.done.cut(oldest, self.open.chunk().first_at).0.take();
-        let (chunk, older) = (self.open.finish(), std::mem::take(&mut self.done));
-        let link = match old {
-            Some(mut old) => {
-                *old = Link { chunk, older };
-                old
-            }
-            None => Box::new(Link { chunk, older }),
-        };
-        self.done = Chain(Some(link));
+        let last_at = self.open.last().map_or(sample.at, |last| last.at);
+        self.done = archive.put(tenant, &self.open.finish(), last_at, self.done);
         // An empty chunk has room for any point.
         self.open.push(sample, verdict).unwrap_or(Verdict::NONE)
     }
@@ -56,162 +35,138 @@ impl Window {
         self.open.last()
     }
 
-    /// Drops chunks whose points are all older than `oldest`.
-    pub fn forget_before(&mut self, oldest: TimestampMs) {
-        drop(self.done.cut(oldest, self.open.chunk().first_at));
-    }
-
-    /// Whether there is a chunk whose points are all older than `oldest`.
+    /// Points with `after < at ≤ until`, as far back as the archive's windows reach.
     #[must_use]
-    pub fn reaches_before(&self, oldest: TimestampMs) -> bool {
-        let followed_at = iter::once(self.open.chunk()).chain(self.done.chunks()).map(|chunk| chunk.first_at);
-        followed_at.zip(self.done.chunks()).any(|(next_at, _)| next_at <= oldest)
-    }
-
-    /// Points with `after < at ≤ until`, in order.
-    pub fn points(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = Point> + '_ {
-        let chunks: Vec<&Chunk> = self.reaching(after, until).collect();
-        let points = chunks.into_iter().rev().flat_map(Chunk::points);
-        points.filter(move |point| point.sample.at > after && point.sample.at <= until)
-    }
-
-    /// A copy of the chunks that may have points with `after < at ≤ until`, to be read elsewhere.
-    #[must_use]
-    pub fn overlapping(&self, after: TimestampMs, until: TimestampMs) -> Self {
-        let chunks: Vec<Chunk> = self.reaching(after, until).cloned().collect();
-        Self { open: Open::default(), done: Chain::of(chunks.into_iter()) }
-    }
-
-    /// Chunks that may have points with `after < at ≤ until`, the newest first.
-    fn reaching(&self, after: TimestampMs, until: TimestampMs) -> impl Iterator<Item = &Chunk> {
-        let all = iter::once(self.open.chunk()).filter(|open| open.count > 0).chain(self.done.chunks());
-        let mut is_done = false;
-        let reached = all.take_while(move |chunk| !std::mem::replace(&mut is_done, chunk.first_at <= after));
-        reached.filter(move |chunk| chunk.first_at <= until)
-    }
-
-    /// Bytes on the heap.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.done.chunks().count() * size_of::<Link>()
-    }
-}
-
-impl Chain {
-    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
-        let mut next = self.0.as_deref();
-        iter::from_fn(move || {
-            let link = next?;
-            next = link.older.0.as_deref();
-            Some(&link.chunk)
-        })
-    }
-
-    /// Takes out the chunks whose points are all older than `oldest`; the chunk that follows the newest begins at `next_at`.
-    fn cut(&mut self, oldest: TimestampMs, mut next_at: TimestampMs) -> Self {
-        let mut kept = 0;
-        for chunk in self.chunks() {
-            if next_at <= oldest {
-                break;
-            }
-            next_at = chunk.first_at;
-            kept += 1;
-        }
-        let mut chain = self;
-        for _ in 0..kept {
-            match &mut chain.0 {
-                Some(link) => chain = &mut link.older,
-                None => return Self::default(),
-            }
-        }
-        std::mem::take(chain)
-    }
-
-    fn of(newest_first: impl DoubleEndedIterator<Item = Chunk>) -> Self {
-        newest_first.rfold(Self::default(), |older, chunk| Self(Some(Box::new(Link { chunk, older }))))
-    }
-}
-
-impl Drop for Chain {
-    /// One after the other: a long chain within itself would overflow the stack.
-    fn drop(&mut self) {
-        let mut next = self.0.take();
-        while let Some(mut link) = next {
-            next = link.older.0.take();
-        }
-    }
-}
-
-impl Clone for Chain {
-    fn clone(&self) -> Self {
-        let chunks: Vec<Chunk> = self.chunks().cloned().collect();
-        Self::of(chunks.into_iter())
-    }
-}
-
-impl Serialize for Chain {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let chunks: Vec<&Chunk> = self.chunks().collect();
-        chunks.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Chain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::of(Vec::<Chunk>::deserialize(deserializer)?.into_iter()))
+    pub fn stretch(&self, after: TimestampMs, until: TimestampMs, archive: &Archive) -> Stretch {
+        let last_at = self.open.last().map_or(TimestampMs::MIN, |last| last.at);
+        archive.stretch((self.open.chunk(), last_at), self.done, (after, until))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::series::archive::{ChunkFiles, ChunkMemory, RECORD};
 
-    fn filled(points: i64, oldest: impl Fn(i64) -> i64) -> Window {
-        let mut window = Window::default();
-        for i in 0..points {
-            // No number that is easily written.
-            let value = (i as f64 * 0.7).sin();
-            window.push(Sample { at: i, value }, Verdict::NONE, oldest(i));
+    /// What a shard has of a tenant with two series that are alike.
+    struct Filled {
+        files: Arc<dyn ChunkFiles>,
+        archive: Archive,
+        windows: [Window; 2],
+    }
+
+    /// No number that is easily written.
+    fn value(i: i64) -> f64 {
+        (i as f64 * 0.7).sin()
+    }
+
+    fn filled(points: i64, window_ms: i64) -> Filled {
+        let files: Arc<dyn ChunkFiles> = Arc::new(ChunkMemory::default());
+        let mut archive = Archive::new(files.clone(), window_ms);
+        let mut windows = [Window::default(), Window::default()];
+        for at in 0..points {
+            for window in &mut windows {
+                let sample = Sample { at, value: value(at) };
+                window.push(sample, Verdict::NONE, &TenantId::default(), &mut archive);
+            }
+            archive.forget(|_| Some(at - window_ms));
         }
-        window
+        Filled { files, archive, windows }
     }
 
-    fn times(window: &Window, after: i64, until: i64) -> Vec<i64> {
-        window.points(after, until).map(|p| p.sample.at).collect()
-    }
+    impl Filled {
+        fn times(&self, after: i64, until: i64) -> Vec<i64> {
+            let [ours, theirs] = self.windows.each_ref().map(|window| {
+                let stretch = window.stretch(after, until, &self.archive);
+                let points: Vec<_> = stretch.points().map(|point| point.sample).collect();
+                assert!(points.iter().all(|sample| sample.value.to_bits() == value(sample.at).to_bits()));
+                points.iter().map(|sample| sample.at).collect::<Vec<_>>()
+            });
+            assert_eq!(ours, theirs);
+            ours
+        }
 
-    #[test]
-    fn ranges_are_open_at_the_left_and_old_chunks_go() {
-        let mut window = filled(1_000, |_| 0);
-        assert_eq!(times(&window, 10, 13), [11, 12, 13]);
-        assert_eq!(times(&window, -5, 5_000), (0..1_000).collect::<Vec<_>>());
-        assert_eq!(times(&window, 998, i64::MAX), [999]);
-        assert!(times(&window, 999, i64::MAX).is_empty());
-        let copy = window.overlapping(10, 13);
-        assert_eq!(times(&copy, 10, 13), [11, 12, 13]);
-        assert!(copy.heap_bytes() < window.heap_bytes() / 2, "only what is asked for is copied");
-        let chunks = window.done.chunks().count();
-        window.forget_before(500);
-        let left = times(&window, i64::MIN, i64::MAX);
-        assert!((480..=500).contains(&left[0]) && left[left.len() - 1] == 999, "whole chunks go: {left:?}");
-        assert!(window.done.chunks().count() < chunks);
-        let copy: Window = postcard::from_bytes(&postcard::to_stdvec(&window).unwrap()).unwrap();
-        assert_eq!(times(&copy, i64::MIN, i64::MAX), left);
-        assert_eq!(times(&window.clone(), i64::MIN, i64::MAX), left);
+        fn files_kept(&self) -> usize {
+            (1..self.files.number()).filter(|number| self.files.read(*number, 0, &mut [0])).count()
+        }
     }
 
     #[test]
-    fn a_window_that_moves_on_stays_as_large() {
-        let (short, long) = (filled(2_000, |now| now - 500), filled(20_000, |now| now - 500));
-        assert_eq!(short.heap_bytes(), long.heap_bytes());
-        let left = times(&long, i64::MIN, i64::MAX);
-        assert!(left[0] <= 19_499 && left.len() < 600, "{} points", left.len());
+    fn ranges_are_open_at_the_left_and_reach_into_files() {
+        let all = 1_000_000;
+        let mut filled = filled(1_000, all);
+        for _ in 0..3 {
+            assert_eq!(filled.times(10, 13), [11, 12, 13]);
+            assert_eq!(filled.times(-5, 5_000), (0..1_000).collect::<Vec<_>>());
+            assert_eq!(filled.times(998, i64::MAX), [999]);
+            assert!(filled.times(999, i64::MAX).is_empty());
+            // The same from a file, from two of them, and after what was saved.
+            filled.archive.seal();
+            for window in &mut filled.windows {
+                *window = postcard::from_bytes(&postcard::to_stdvec(window).unwrap()).unwrap();
+            }
+        }
     }
 
     #[test]
-    fn a_long_window_takes_no_stack() {
-        let window = filled(1_000_000, |_| 0);
-        let copy: Window = postcard::from_bytes(&postcard::to_stdvec(&window).unwrap()).unwrap();
-        assert_eq!(copy.clone().points(i64::MIN, i64::MAX).count(), 1_000_000);
+    fn only_what_is_asked_for_is_copied() {
+        let filled = filled(1_000, i64::MAX);
+        let bytes = |after, until| filled.windows[0].stretch(after, until, &filled.archive).heap_bytes();
+        assert!(bytes(10, 13) < bytes(i64::MIN, i64::MAX) / 5);
+        assert!(filled.windows[0].stretch(998, i64::MAX, &filled.archive).has_recent());
+        assert!(!filled.windows[0].stretch(999, i64::MAX, &filled.archive).has_recent());
+    }
+
+    #[test]
+    fn a_window_that_moves_on_needs_no_more_files_and_shows_no_more() {
+        let (short, long) = (filled(100_000, 70_000), filled(600_000, 70_000));
+        assert!(short.files_kept() > 0 && long.files_kept() <= short.files_kept() + 1, "{}", long.files_kept());
+        assert_eq!(long.times(i64::MIN, i64::MAX), (530_000..600_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_file_is_needed_as_long_as_one_of_its_tenants_needs_it() {
+        let files: Arc<dyn ChunkFiles> = Arc::new(ChunkMemory::default());
+        let mut archive = Archive::new(files.clone(), 1_000);
+        let tenants = ["left", "right"].map(|id| TenantId::parse(id).unwrap());
+        for tenant in &tenants {
+            let mut window = Window::default();
+            (0..500).for_each(|at| {
+                window.push(Sample { at, value: value(at) }, Verdict::NONE, tenant, &mut archive);
+            });
+        }
+        archive.seal();
+        archive.forget(|id| Some(if *id == tenants[0] { 600 } else { 100 }));
+        assert_eq!(archive.in_use().len(), 1);
+        archive.forget(|id| (*id == tenants[0]).then_some(600));
+        assert!(archive.in_use().is_empty());
+        assert!(!files.read(1, 0, &mut [0]));
+    }
+
+    #[test]
+    fn damage_ends_what_can_be_read() {
+        let mut filled = filled(1_000, i64::MAX);
+        filled.archive.seal();
+        let mut bytes = vec![0; RECORD];
+        let mut count = 0;
+        while filled.files.read(1, count * RECORD, &mut bytes) {
+            count += 1;
+        }
+        let mut bytes = vec![0; count * RECORD];
+        assert!(filled.files.read(1, 0, &mut bytes));
+        let whole = filled.times(i64::MIN, i64::MAX).len();
+        // Something in the middle of both series.
+        for bit in [0, 40, 70, 200, 800] {
+            let mut damaged = bytes.clone();
+            for record in [(count / 2) & !1, (count / 2) | 1] {
+                damaged[record * RECORD + bit / 8] ^= 1 << (bit % 8);
+            }
+            filled.files.keep(1, damaged);
+            let left = filled.times(i64::MIN, i64::MAX);
+            assert!(left.len() < whole && left.len() > whole / 3, "{} of {whole}", left.len());
+            assert_eq!(left.last(), Some(&999), "what is newer is there");
+        }
     }
 }

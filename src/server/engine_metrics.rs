@@ -89,6 +89,8 @@ fn of_disk(registry: &mut Registry, kept: &Kept) {
     let newest = Gauge::<f64, AtomicU64>::default();
     newest.set(kept.snapshot_at.load(Ordering::Relaxed) as f64 / 1_000.0);
     registry.register_with_unit("journal", "Requests that the journal holds", Unit::Bytes, number(&kept.journal_bytes));
+    let chunks = "Chunk files, in which the finished part of all windows is";
+    registry.register_with_unit("chunks", chunks, Unit::Bytes, number(&kept.chunks_bytes));
     let failures = "Batches of requests that the journal could not take, so that they were refused";
     registry.register("journal_failures", failures, count(&kept.failures));
     registry.register("snapshots", "Snapshots written since the start", count(&kept.snapshots));

@@ -303,6 +303,7 @@ async fn the_metrics_page_counts_what_happened() {
         r#"vigie_remote_write_scored_seconds_count 1"#,
         r#"# HELP vigie_memory_bytes Memory of the engine by part, about."#,
         "vigie_journal_bytes 0",
+        "vigie_chunks_bytes 0",
         r#"vigie_queue_capacity{queue="router"} 256"#,
     ] {
         assert!(page.body.lines().any(|found| found == line), "{line} is missing in\n{}", page.body);

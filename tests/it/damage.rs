@@ -19,15 +19,20 @@ fn write(vigie: &Vigie, start: i64, scrapes: std::ops::Range<i64>) {
 }
 
 fn samples(vigie: &Vigie, start: i64) -> usize {
-    let found = query_at(&vigie.url(""), "depth[2h]", start + SCRAPES * STEP);
+    samples_of(vigie, "depth", start)
+}
+
+fn samples_of(vigie: &Vigie, metric: &str, start: i64) -> usize {
+    let found = query_at(&vigie.url(""), &format!("{metric}[2h]"), start + SCRAPES * STEP);
     found.first().map_or(0, |series| series.samples.len())
 }
 
-/// Files of the data folder whose names begin so, in order.
+/// Files of the data folder, or one in it, whose names begin so, in order.
 fn files(vigie: &Vigie, prefix: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(vigie.data_dir().join("data")).unwrap();
+    let prefix = vigie.data_dir().join("data").join(prefix).to_string_lossy().into_owned();
+    let entries = fs::read_dir(&prefix[..=prefix.rfind('/').unwrap()]).unwrap();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix));
+    paths.retain(|path| path.to_string_lossy().starts_with(&prefix));
     paths.sort();
     paths
 }
@@ -57,6 +62,37 @@ fn a_damaged_snapshot_falls_back_to_the_one_before_and_the_journal() {
     assert_eq!(samples(&vigie, start), 60, "nothing is missing");
     write(&vigie, start, 60..80);
     assert_eq!(samples(&vigie, start), 80);
+    vigie.stop();
+}
+
+#[test]
+fn samples_in_chunk_files_are_there_after_a_start_and_damage_costs_what_is_older() {
+    let start = now_ms() - SCRAPES * STEP;
+    let vigie = Vigie::start();
+    for n in 0..SCRAPES {
+        // A number with all its digits fills a chunk soon.
+        let sample = [(start + n * STEP, (n as f64 * 0.7).sin())];
+        assert_eq!(vigie.write(Version::V2, &[Series::new("level", &[("job", "shop")], &sample)]).status, 204);
+    }
+    let all = SCRAPES as usize;
+    assert_eq!(samples_of(&vigie, "level", start), all);
+    let mut vigie = Vigie::start_in(vigie.stop());
+    assert_eq!(samples_of(&vigie, "level", start), all);
+
+    let [file] = &*files(&vigie, "chunks/") else { panic!("one chunk file") };
+    let bytes = fs::read(file).unwrap();
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    fs::write(file, damaged).unwrap();
+    let left = samples_of(&vigie, "level", start);
+    assert!(left > 10 && left < all, "what is newer than the damage is there: {left}");
+    assert!(vigie.process().log().contains("chunks cannot be read"), "{}", vigie.process().log());
+
+    fs::remove_file(file).unwrap();
+    vigie = Vigie::start_in(vigie.stop());
+    assert!(vigie.process().log().contains("chunk files are missing"), "{}", vigie.process().log());
+    let left = samples_of(&vigie, "level", start);
+    assert!(left > 0 && left < all, "the open chunk is in the snapshot: {left}");
     vigie.stop();
 }
 

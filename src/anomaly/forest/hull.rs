@@ -19,18 +19,18 @@ const PATH_UNIT: f32 = 2048.0;
 ///
 /// A row is scored by its [relative depth](Self::relative_depth). Features have weights: the chance to be cut.
 ///
-/// Memory: 7 bytes for each of `trees * 2^⌈log2 sample_size⌉` slots, 28 KiB for 32 trees of 128.
+/// Memory: 10 bytes for each cut. Few branches reach the depth limit, so that 32 trees of 128 rows have a thousand cuts
+/// where complete trees would have four thousand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct HullForest {
     features: usize,
-    trees: usize,
     /// Rows each tree was grown on.
     sample: usize,
-    /// For each tree `1 << depth_limit(sample)` nodes by slot; slot 0 is not used.
+    /// Place of each tree's first node.
+    roots: Vec<u32>,
+    /// Each before those below it.
     nodes: Vec<Node>,
-    /// For each tree as many path lengths in units of 1 / [`PATH_UNIT`], by leaf slot less the first.
-    paths: Vec<u16>,
 }
 
 /// A cut and the range it was drawn from.
@@ -43,11 +43,22 @@ struct Node {
     hi: Code,
     /// Share of the sample's rows that went left, in 255ths.
     left: u8,
+    /// Bits: whether the branch ends for rows that go left (1) and right (2).
+    ends: u8,
+    /// For rows that go left and right: where the branch ends its path length in units of 1 / [`PATH_UNIT`], else how far
+    /// on the next node is.
+    next: [u16; 2],
 }
 
 impl Node {
-    /// Stands below a leaf that is above the depth limit: no code is outside, and no real cut is 0.
-    const NONE: Self = Self { feature: 0, cut: Code(0), lo: Code(0), hi: Code(255), left: 0 };
+    /// Stands for a tree without cuts: no code is outside, and no real cut is 0.
+    fn lone(path: u16) -> Self {
+        Self { feature: 0, cut: Code(0), lo: Code(0), hi: Code(255), left: 0, ends: 3, next: [path; 2] }
+    }
+
+    fn ends(self, side: usize) -> bool {
+        self.ends >> side & 1 == 1
+    }
 
     /// Probability that a row with `code` is cut off here from all rows the node has seen.
     fn exit(self, code: Code) -> f32 {
@@ -77,14 +88,16 @@ impl HullForest {
             return Err(ForestError::Weights);
         }
         let sample = params.sample_size.min(count);
-        let slots = 1 << depth_limit(sample);
-        let mut nodes = vec![Node::NONE; params.trees * slots];
-        let mut paths = vec![0; params.trees * slots];
+        let mut growing = Growing { nodes: Vec::new(), above: vec![0; depth_limit(sample) as usize] };
         let mut grower = Grower::new(count, sample, weights, params.seed);
-        for (nodes, paths) in nodes.chunks_exact_mut(slots).zip(paths.chunks_exact_mut(slots)) {
-            grower.grow(&mut Growing { nodes, paths }, |row, feature| rows[row * features + feature].value());
-        }
-        Ok(Self { features, trees: params.trees, sample, nodes, paths })
+        let roots = (0..params.trees).map(|_| {
+            let root = growing.nodes.len() as u32;
+            grower.grow(&mut growing, |row, feature| rows[row * features + feature].value());
+            root
+        });
+        let roots = roots.collect();
+        growing.nodes.shrink_to_fit();
+        Ok(Self { features, sample, roots, nodes: growing.nodes })
     }
 
     /// Codes in a row.
@@ -96,7 +109,7 @@ impl HullForest {
     /// Bytes the forest takes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.paths.capacity() * size_of::<u16>()
+        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.roots.capacity() * size_of::<u32>()
     }
 
     /// Expected depth of `row` against the usual one of the sample: about 1 and above for the crowd, falling to 0 the
@@ -112,24 +125,28 @@ impl HullForest {
         if usual == 0.0 {
             return 1.0;
         }
-        let slots = self.slots();
         let mut sum = 0.0;
-        for (nodes, paths) in self.nodes.chunks_exact(slots).zip(self.paths.chunks_exact(slots)) {
+        for root in &self.roots {
             // Weight of the row that has not been cut off yet, and depth of what has.
-            let (mut live, mut slot) = (1.0, 1);
-            for level in 0..slots.trailing_zeros() {
-                let node = nodes[slot];
+            let (mut live, mut level, mut at) = (1.0, 0.0, *root as usize);
+            loop {
+                let node = self.nodes[at];
                 let code = row[usize::from(node.feature)];
                 if code < node.lo || code > node.hi {
                     let exit = node.exit(code);
-                    sum += live * exit * level as f32;
+                    sum += live * exit * level;
                     live *= 1.0 - exit;
                 }
-                slot = 2 * slot + usize::from(code >= node.cut);
+                let side = usize::from(code >= node.cut);
+                if node.ends(side) {
+                    sum += live * (f32::from(node.next[side]) / PATH_UNIT);
+                    break;
+                }
+                at += usize::from(node.next[side]);
+                level += 1.0;
             }
-            sum += live * (f32::from(paths[slot - slots]) / PATH_UNIT);
         }
-        sum / (self.trees as f32 * usual)
+        sum / (self.roots.len() as f32 * usual)
     }
 
     /// Share of each feature in a row's isolation, into `shares`; they sum to 1.
@@ -144,77 +161,96 @@ impl HullForest {
         assert_eq!(row.len(), self.features, "codes in a row");
         assert_eq!(shares.len(), self.features, "shares");
         shares.fill(0.0);
-        let slots = self.slots();
-        let limit = slots.trailing_zeros();
+        let limit = depth_limit(self.sample);
         let mut path = Vec::with_capacity(limit as usize);
-        for nodes in self.nodes.chunks_exact(slots) {
+        for root in &self.roots {
             path.clear();
-            let (mut live, mut slot) = (1.0, 1);
-            while slot < slots && nodes[slot] != Node::NONE {
-                let node = nodes[slot];
+            let (mut live, mut at) = (1.0, *root as usize);
+            while self.nodes[at].cut > Code(0) {
+                let node = self.nodes[at];
                 let code = row[usize::from(node.feature)];
                 let exit = node.exit(code);
                 shares[usize::from(node.feature)] += live * exit * credit(path.len() as u32 + 1, limit);
                 live *= 1.0 - exit;
-                let goes_right = code >= node.cut;
-                let taken_away = if goes_right { node.left } else { 255 - node.left };
-                path.push((node.feature, taken_away));
-                slot = 2 * slot + usize::from(goes_right);
+                let side = usize::from(code >= node.cut);
+                path.push((node.feature, if side == 1 { node.left } else { 255 - node.left }));
+                if node.ends(side) {
+                    break;
+                }
+                at += usize::from(node.next[side]);
             }
             share_out(&path, limit, live, shares);
         }
         normalise(shares);
     }
 
-    fn slots(&self) -> usize {
-        1 << depth_limit(self.sample)
-    }
-
     /// Whether all parts fit together, so that nothing can panic later.
     fn check(&self) -> Result<(), ForestError> {
-        let Self { features, trees, sample, ref nodes, ref paths } = *self;
+        let Self { features, sample, ref roots, ref nodes } = *self;
         count_rows(0, features)?;
-        if trees == 0 {
+        if roots.is_empty() {
             return Err(ForestError::NoTrees);
         }
         if sample > SAMPLE_SIZE_MAX {
             return Err(ForestError::SampleSize { got: sample });
         }
-        let slots = trees.checked_mul(1 << depth_limit(sample));
-        if slots != Some(nodes.len()) || slots != Some(paths.len()) {
+        if !roots.iter().all(|root| (*root as usize) < nodes.len()) {
             return Err(ForestError::Damaged("number of nodes"));
         }
-        let sound = |node: &Node| usize::from(node.feature) < features && (node.lo < node.hi);
-        if !nodes.iter().all(sound) {
+        // Every walk goes forward, so that it ends.
+        let goes_on = |at: usize, next: u16| next > 0 && at + usize::from(next) < nodes.len();
+        let sound = |(at, node): (usize, &Node)| {
+            let goes_on = (0..2).all(|side| node.ends(side) || goes_on(at, node.next[side]));
+            usize::from(node.feature) < features && node.lo < node.hi && goes_on
+        };
+        if !nodes.iter().enumerate().all(sound) {
             return Err(ForestError::Damaged("node"));
         }
         Ok(())
     }
 }
 
-/// One tree's part of the arrays.
-struct Growing<'a> {
-    nodes: &'a mut [Node],
-    paths: &'a mut [u16],
+/// Trees as they grow, each branch after the other.
+struct Growing {
+    nodes: Vec<Node>,
+    /// Places of the nodes above the branch at hand, by level.
+    above: Vec<usize>,
 }
 
-impl Tree for Growing<'_> {
+impl Growing {
+    /// Tells the node above a slot what is there.
+    fn link(&mut self, slot: usize, ends: bool, next: impl Fn(usize) -> u16) {
+        if let Some(level) = (slot / 2).checked_ilog2() {
+            let above = self.above[level as usize];
+            let node = &mut self.nodes[above];
+            node.ends |= u8::from(ends) << (slot % 2);
+            node.next[slot % 2] = next(above);
+        }
+    }
+}
+
+impl Tree for Growing {
     fn split(&mut self, slot: usize, split: Split) {
-        self.nodes[slot] = Node {
+        let here = self.nodes.len();
+        self.link(slot, false, |above| (here - above) as u16);
+        self.above[slot.ilog2() as usize] = here;
+        self.nodes.push(Node {
             feature: split.feature,
             cut: Code::at_least(split.cut),
             lo: Code::of(split.lo),
             hi: Code::of(split.hi),
             left: split.left,
-        };
+            ends: 0,
+            next: [0; 2],
+        });
     }
 
     fn leaf(&mut self, slot: usize, depth: u32, size: usize) {
-        let slots = self.paths.len();
-        let copies = slots >> depth;
-        let first = slot * copies - slots;
-        let path = depth as f32 + usual_path(size) as f32;
-        self.paths[first..first + copies].fill((path * PATH_UNIT).round() as u16);
+        let path = ((depth as f32 + usual_path(size) as f32) * PATH_UNIT).round() as u16;
+        if depth == 0 {
+            self.nodes.push(Node::lone(path));
+        }
+        self.link(slot, true, |_| path);
     }
 }
 

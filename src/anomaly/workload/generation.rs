@@ -68,9 +68,8 @@ impl Generation {
         inputs: &[f64],
         learned: &Moments,
         rows_since_move: impl Iterator<Item = u64>,
-        scratch: &mut [f32],
     ) -> f64 {
-        self.model.residuals(inputs, learned, scratch, &mut self.residuals);
+        self.model.residuals(inputs, learned, &mut self.residuals);
         for ((u, &is_known), rows) in self.residuals.iter_mut().zip(&self.known).zip(rows_since_move) {
             if !is_known {
                 *u *= 0.5_f64.powf(rows as f64 / FADE_ROWS) as f32;

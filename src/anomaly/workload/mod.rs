@@ -66,8 +66,8 @@ const KNOWN_SHARE: f64 = 0.1;
 const HEARD_SHARE: f64 = 0.5;
 /// Chance of a cut to take one of the aggregates.
 const AGGREGATE_CHANCE: f32 = 0.3;
-/// Rows kept to grow the forest on. Eight times as many gain nothing measurable.
-const RESERVOIR_ROWS: usize = 512;
+/// Rows kept to grow the forest on. Sixteen times as many gain nothing measurable, half as many lose nothing.
+const RESERVOIR_ROWS: usize = 256;
 /// The reservoir is uniform over the first so many rows, then slowly forgets.
 const RESERVOIR_MEMORY: u64 = 20_000;
 /// No forest is grown on fewer rows.
@@ -112,8 +112,8 @@ pub struct Deviation {
 /// - **Warm-up**: scores come from the second row on, but mean little before some hundred normal rows.
 /// - **Cost** per row: 6 d² multiplications for d metrics, and the walk down the trees. A refresh inverts a 2d × 2d
 ///   matrix and grows the forest within the call.
-/// - **State**: 4 d (2d + 0.5) bytes for the covariance, 16 d² for the two models, 28 KiB for the forest, 512 (d + 4)
-///   bytes for its reservoir.
+/// - **State**: 8 d² bytes for the covariance, 12 d² for the two models, some 180 d for what goes with them, 14 KiB for
+///   the forest, 256 (d + 4) bytes for its reservoir.
 ///
 /// Stored with serde and restored, it goes on as if nothing had happened, bit for bit; damaged state is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,8 +145,6 @@ pub struct Workload {
     unrest: f64,
     /// Held peaks of norm and state.
     peaks: [f64; 2],
-    /// As long as `inputs`; what is in it matters only within a call.
-    scratch: Vec<f32>,
 }
 
 impl Workload {
@@ -177,7 +175,6 @@ impl Workload {
             offered: 0,
             unrest: 1.0,
             peaks: [0.0; 2],
-            scratch: vec![0.0; inputs],
         })
     }
 
@@ -203,7 +200,7 @@ impl Workload {
                 self.refresh_now();
             }
             let score = self.score();
-            self.learned.absorb(&self.inputs, self.params.half_life_rows, &mut self.scratch);
+            self.learned.absorb(&self.inputs, self.params.half_life_rows);
             Some(score)
         };
         self.rows += 1;
@@ -311,7 +308,6 @@ impl Workload {
             + self.former.heap_bytes()
             + self.forest.as_ref().map_or(0, |forest| forest.size_bytes() - size_of::<HullForest>())
             + self.reservoir.capacity()
-            + self.scratch.capacity() * size_of::<f32>()
     }
 
     /// Moves the inputs on by one row; false if the row is to be skipped.
@@ -346,8 +342,8 @@ impl Workload {
     /// Scores the inputs and offers the row to the forest's reservoir.
     fn score(&mut self) -> WorkloadScore {
         let since_move = self.moved.iter().map(|moved| self.rows - moved);
-        let [present, former] = [&mut self.present, &mut self.former]
-            .map(|it| it.observe(&self.inputs, &self.learned, since_move.clone(), &mut self.scratch));
+        let [present, former] =
+            [&mut self.present, &mut self.former].map(|it| it.observe(&self.inputs, &self.learned, since_move.clone()));
         let norm = (0.5 * (present + former)).sqrt();
         let Features { q, codes } = Features::of(self.present.known_sizes());
         let codes = &codes[..self.features()];
@@ -360,7 +356,12 @@ impl Workload {
         if self.params.trees > 0 && self.rows >= SETTLE_ROWS {
             self.offered += 1;
             let features = codes.len();
-            if self.reservoir.len() < RESERVOIR_ROWS * features {
+            let room = RESERVOIR_ROWS * features - self.reservoir.len();
+            if room > 0 {
+                if self.reservoir.len() == self.reservoir.capacity() {
+                    // To twice as much, but never beyond what can be filled, however long it was when it was restored.
+                    self.reservoir.reserve_exact(self.reservoir.len().clamp(features, room));
+                }
                 self.reservoir.extend_from_slice(codes);
             } else {
                 let among = self.offered.min(RESERVOIR_MEMORY) as u32;
@@ -393,7 +394,7 @@ impl Workload {
             && self.reservoir.len().is_multiple_of(features)
             && self.offered <= self.rows;
         for (is_sound, part) in [
-            (inputs == 2 * metrics && self.scratch.len() == inputs, "inputs"),
+            (inputs == 2 * metrics, "inputs"),
             (self.moved.len() == metrics && self.since.len() == metrics, "inputs"),
             (self.moved.iter().chain(&self.since).all(|row| *row <= self.rows), "inputs"),
             (numbers_are_sound, "scores"),

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RANGE_FLOOR;
 use super::moments::Moments;
 use super::numeric::{asinh, invert};
+use super::{METRICS_MAX, RANGE_FLOOR};
 
 /// Knee of the compression of scaled inputs, in deviations. Anything from 3 to 30 ranks the same.
 const INPUT_KNEE: f32 = 10.0;
@@ -26,20 +26,26 @@ const SCALE_MIN: f64 = 1e-9;
 pub(super) struct Model {
     centre: Vec<f64>,
     scale: Vec<f64>,
-    /// `diag(P)⁻¹ P`, first rows, stored by column: weight of input j in metric i at j · metrics + i.
-    weights: Vec<f32>,
-    /// 1 / usual size of the residual of each metric.
+    /// P without what relates the last row to itself, each pair of inputs once: a row for each input, now and before,
+    /// with the metrics up to itself.
+    precision: Vec<f32>,
+    /// What each metric's row of `P z` is multiplied by: 1 / (`Pᵢᵢ` · usual size of the residual).
     sharpness: Vec<f32>,
+}
+
+/// Elements of [`Model::precision`].
+fn pairs(metrics: usize) -> usize {
+    metrics * (metrics + 1) / 2 + metrics * metrics
 }
 
 impl Model {
     /// Before anything is known: each metric is compared with its first value, on a scale of 1.
     pub(super) fn new(metrics: usize, inputs: usize) -> Self {
-        let mut weights = vec![0.0; metrics * inputs];
+        let mut precision = vec![0.0; pairs(metrics)];
         for metric in 0..metrics {
-            weights[metric * metrics + metric] = 1.0;
+            precision[metric * (metric + 3) / 2] = 1.0;
         }
-        Self { centre: vec![0.0; inputs], scale: vec![1.0; inputs], weights, sharpness: vec![1.0; metrics] }
+        Self { centre: vec![0.0; inputs], scale: vec![1.0; inputs], precision, sharpness: vec![1.0; metrics] }
     }
 
     /// Centres an input on its first value.
@@ -71,44 +77,46 @@ impl Model {
         if !invert(&mut precision, inputs) {
             return None;
         }
-        let mut model = Self::new(metrics, inputs);
-        for i in 0..metrics {
-            let row = &precision[i * inputs..(i + 1) * inputs];
+        let rows = || precision.chunks_exact(inputs).enumerate();
+        let sharpness = rows().take(metrics).map(|(i, row)| {
             let own = 1.0 / row[i];
-            let mut squares = 0.0;
-            for (j, &element) in row.iter().enumerate() {
-                let weight = element * own;
-                model.weights[j * metrics + i] = weight as f32;
-                squares += weight * weight;
-            }
-            // a C aᵀ for a row a of the weights, as C = P⁻¹ - ridge I.
+            let squares: f64 = row.iter().map(|element| (element * own).powi(2)).sum();
+            // a C aᵀ for a row a of `diag(P)⁻¹ P`, as C = P⁻¹ - ridge I.
             let variance = (own - RIDGE * squares).max(0.0);
-            model.sharpness[i] = (1.0 / (variance + RESIDUAL_FLOOR * RESIDUAL_FLOOR).sqrt()) as f32;
-        }
-        model.centre.copy_from_slice(&learned.mean);
-        model.scale = scale;
-        Some(model)
+            (own / (variance + RESIDUAL_FLOOR * RESIDUAL_FLOOR).sqrt()) as f32
+        });
+        let kept = rows().flat_map(|(i, row)| row.iter().take((i + 1).min(metrics)).map(|element| *element as f32));
+        let mut packed = Vec::with_capacity(pairs(metrics));
+        packed.extend(kept);
+        Some(Self { centre: learned.mean.clone(), sharpness: sharpness.collect(), precision: packed, scale })
     }
 
     /// Residuals of a row in usual sizes, compressed, with sign, into `residuals`. An input that is NaN counts as usual.
-    /// `scratch` is as long as `inputs`.
-    pub(super) fn residuals(&self, inputs: &[f64], learned: &Moments, scratch: &mut [f32], residuals: &mut [f32]) {
+    pub(super) fn residuals(&self, inputs: &[f64], learned: &Moments, residuals: &mut [f32]) {
+        let mut scaled = [0.0; 2 * METRICS_MAX];
+        let scaled = &mut scaled[..inputs.len()];
         let ranges = learned.lo.iter().zip(&learned.hi);
         let centred = inputs.iter().zip(&self.centre).zip(&self.scale);
-        for ((out, ((&value, centre), scale)), (lo, hi)) in scratch.iter_mut().zip(centred).zip(ranges) {
+        for ((out, ((&value, centre), scale)), (lo, hi)) in scaled.iter_mut().zip(centred).zip(ranges) {
             // A metric that has hardly moved yet must not shout when it first does.
             let range = hi.max(value) - lo.min(value);
             let deviation = (value - centre) / scale.max(RANGE_FLOOR * range);
             *out = if value.is_nan() { 0.0 } else { deviation as f32 };
         }
-        for z in scratch.iter_mut() {
+        for z in scaled.iter_mut() {
             *z = INPUT_KNEE * asinh(*z * (1.0 / INPUT_KNEE));
         }
-        residuals.fill(0.0);
-        for (z, weights) in scratch.iter().zip(self.weights.chunks_exact(residuals.len())) {
-            for (residual, weight) in residuals.iter_mut().zip(weights) {
-                *residual += weight * z;
+        let mut rest = self.precision.as_slice();
+        for (input, z) in scaled.iter().enumerate() {
+            let (row, below) = rest.split_at((input + 1).min(residuals.len()));
+            if let Some(residual) = residuals.get_mut(input) {
+                *residual = row.iter().zip(&*scaled).map(|(element, z)| element * z).sum();
             }
+            // What stands left of the diagonal counts for the metrics above as well.
+            for (residual, element) in residuals.iter_mut().take(input).zip(row) {
+                *residual += element * z;
+            }
+            rest = below;
         }
         for (residual, sharpness) in residuals.iter_mut().zip(&self.sharpness) {
             *residual = RESIDUAL_KNEE * asinh(*residual * sharpness * (1.0 / RESIDUAL_KNEE));
@@ -120,15 +128,15 @@ impl Model {
         self.centre.len() == inputs
             && self.scale.len() == inputs
             && self.sharpness.len() == metrics
-            && self.weights.len() == metrics * inputs
+            && self.precision.len() == pairs(metrics)
             && self.centre.iter().all(|centre| centre.is_finite())
             && self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0)
-            && self.weights.iter().chain(&self.sharpness).all(|number| number.is_finite())
+            && self.precision.iter().chain(&self.sharpness).all(|number| number.is_finite())
     }
 
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         (self.centre.capacity() + self.scale.capacity()) * size_of::<f64>()
-            + (self.weights.capacity() + self.sharpness.capacity()) * size_of::<f32>()
+            + (self.precision.capacity() + self.sharpness.capacity()) * size_of::<f32>()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RANGE_FLOOR, SETTLE_ROWS, VALUE_MAX};
+use super::{METRICS_MAX, RANGE_FLOOR, SETTLE_ROWS, VALUE_MAX};
 
 /// Deviations beyond so many scales are learned as if they were so many, lest one absurd value rule the covariance.
 const CLIP: f64 = 30.0;
@@ -52,8 +52,10 @@ impl Moments {
         &self.covariance[start..=start + input]
     }
 
-    /// Learns a row; NaN is an input without a value so far. `scratch` is as long as `inputs`.
-    pub(super) fn absorb(&mut self, inputs: &[f64], half_life: f64, scratch: &mut [f32]) {
+    /// Learns a row; NaN is an input without a value so far.
+    pub(super) fn absorb(&mut self, inputs: &[f64], half_life: f64) {
+        let mut deltas = [0.0; 2 * METRICS_MAX];
+        let deltas = &mut deltas[..inputs.len()];
         self.rows += 1;
         let alpha = (1.0 - 0.5_f64.powf(1.0 / half_life)).max(1.0 / self.rows as f64);
         let is_settled = self.rows > SETTLE_ROWS;
@@ -68,14 +70,14 @@ impl Moments {
                 delta = delta.clamp(-limit, limit);
             }
             self.mean[i] += alpha * delta;
-            scratch[i] = delta as f32;
+            deltas[i] = delta as f32;
         }
         let (alpha, keep) = (alpha as f32, (1.0 - alpha) as f32);
         let mut rest = self.covariance.as_mut_slice();
-        for i in 0..scratch.len() {
+        for i in 0..deltas.len() {
             let (row, below) = rest.split_at_mut(i + 1);
-            let step = alpha * scratch[i];
-            for (element, delta) in row.iter_mut().zip(&*scratch) {
+            let step = alpha * deltas[i];
+            for (element, delta) in row.iter_mut().zip(&*deltas) {
                 *element = keep * (*element + step * delta);
             }
             rest = below;

@@ -29,7 +29,7 @@ impl Default for WorkloadParams {
     fn default() -> Self {
         Self {
             seed: 1,
-            trees: 32,
+            trees: 16,
             sample_size: 128,
             half_life_rows: 10_000.0,
             hold_rows: 10.0,

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "printing the figures is what the command is for")]
 
 mod catalogue;
+mod course;
 mod encode;
 mod latency;
 mod motion;

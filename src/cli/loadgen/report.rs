@@ -5,6 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use serde::Serialize;
 
 use super::{
+    course::Part,
     run::{Load, Outcome},
     schedule::Mode,
 };
@@ -41,6 +42,8 @@ pub(super) struct Report {
     /// In an open loop since the request was due, in a closed one since it was sent.
     latency_s: Option<Latency>,
     answers: Vec<Answers>,
+    /// Tenths of the run.
+    course: Vec<Part>,
     target: Option<Target>,
     /// The generator's own.
     own_cpu_s: Option<f64>,
@@ -74,11 +77,13 @@ struct Target {
     resident_end_bytes: u64,
     /// Resident memory at the end over series written.
     resident_bytes_per_series: Option<f64>,
+    /// How fast resident memory grew in the second half of the run.
+    resident_growth_bytes_per_h: Option<f64>,
 }
 
 impl Report {
     pub(super) fn new(url: String, load: &Load, outcome: Outcome) -> Self {
-        let Outcome { tally, elapsed, overdue, target, own_cpu_s } = outcome;
+        let Outcome { tally, course, elapsed, overdue, target, own_cpu_s } = outcome;
         let seconds = |q: f64| tally.latency.quantile(q).map(|latency| latency.as_secs_f64());
         let latency = || {
             let max = tally.latency.max()?.as_secs_f64();
@@ -123,6 +128,7 @@ impl Report {
                     resident_start_bytes: measured.before.resident_bytes,
                     resident_end_bytes: resident,
                     resident_bytes_per_series: ratio(resident as f64, tally.series as f64),
+                    resident_growth_bytes_per_h: course.growth_per_hour(),
                 }
             }),
             answers: tally
@@ -130,6 +136,7 @@ impl Report {
                 .into_iter()
                 .map(|(status, answers)| Answers { status, count: answers.count, reason: answers.reason })
                 .collect(),
+            course: course.parts().to_vec(),
             own_cpu_s,
         }
     }
@@ -180,8 +187,18 @@ impl Report {
             let figures = format!("p50 {p50:.1}  p90 {p90:.1}  p99 {p99:.1}  p99.9 {p999:.1}  max {max:.1}");
             rows.push(("latency", format!("{figures} ms, since the request was {since}")));
         }
+        let tenths = |figure: fn(&Part) -> Option<f64>| {
+            let figures =
+                self.course.iter().map(|part| figure(part).map_or_else(|| "-".to_owned(), |f| format!("{f:.1}")));
+            figures.collect::<Vec<_>>().join("  ")
+        };
+        rows.push(("p99", format!("{} ms, by tenths of the run", tenths(|part| Some(part.p99_s? * 1e3)))));
         if let Some(target) = &self.target {
             rows.extend(target.rows());
+            let growth = target.resident_growth_bytes_per_h.map(|growth| format!("{:+.1} MB an hour", growth / 1e6));
+            let growth = growth.unwrap_or_else(|| "unknown".to_owned());
+            let resident = tenths(|part| Some(part.resident_bytes? as f64 / 1e6));
+            rows.push(("", format!("{resident} MB, by tenths; growth in the second half: {growth}")));
         }
         if let Some(cpu_s) = self.own_cpu_s {
             rows.push(("generator", format!("{cpu_s:.2} CPU-seconds")));
@@ -213,6 +230,7 @@ impl Target {
 mod tests {
     use super::*;
     use crate::cli::loadgen::{
+        course::Course,
         process::Usage,
         run::Measured,
         tally::{Attempt, Done, Tally},
@@ -246,8 +264,13 @@ mod tests {
             retries: true,
             pid: Some(42),
         };
+        let mut course = Course::new(Duration::from_secs(5));
+        for (second, resident_bytes) in [(1, 1_000_000), (3, 1_000_000), (4, 2_000_000), (5, 3_000_000)] {
+            course.tick(Duration::from_secs(second), Some(Usage { cpu_s: 1.0, resident_bytes }));
+        }
         let outcome = Outcome {
             tally,
+            course,
             elapsed: Duration::from_secs(5),
             overdue: 7,
             target: Some(Measured {
@@ -274,6 +297,7 @@ mod tests {
             ("/target/cpu_s", 0.5),
             ("/target/samples_per_cpu_s", 9_000.0),
             ("/target/resident_bytes_per_series", 2_000.0),
+            ("/course/1/resident_bytes", 1_000_000.0),
             ("/answers/1/count", 1.0),
         ] {
             assert_eq!(json.pointer(field).and_then(serde_json::Value::as_f64), Some(value), "{field} of {json}");
@@ -292,6 +316,7 @@ mod tests {
             "max 20.0 ms, since the request was due",
             "0.50 s of process 42: 9000 samples per CPU-second",
             "3.0 MB resident, 1.0 MB at the start: 2000 bytes a series",
+            "1.0  1.0  2.0  3.0 MB, by tenths; growth in the second half: +3600.0 MB an hour",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    course::Course,
     encode::Encoder,
     population::Population,
     process::{Process, Usage},
@@ -53,6 +54,7 @@ pub(super) struct Load {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) tally: Tally,
+    pub(super) course: Course,
     /// To the last answer.
     pub(super) elapsed: Duration,
     /// Samples that were due and have not been sent.
@@ -114,7 +116,10 @@ pub(super) async fn run(load: &Load, target: &Target) -> anyhow::Result<Outcome>
         senders.spawn(sender.run());
     }
     drop(attempts);
-    let tally = count(counted, &stop, load.duration, time).await;
+    let mut course = Course::new(load.duration);
+    // What is wrong with the process is told at the end.
+    let look = || usage().ok().flatten();
+    let tally = count(counted, &stop, load.duration, time, &mut course, look).await;
     let elapsed = time.elapsed();
     let after = usage().context("the target has ended")?;
     let own_after = Process::this().usage().ok();
@@ -125,7 +130,7 @@ pub(super) async fn run(load: &Load, target: &Target) -> anyhow::Result<Outcome>
     }
     let target = before.zip(after).map(|(before, after)| Measured { before, after });
     let own_cpu_s = own_before.zip(own_after).map(|(before, after)| after.cpu_s - before.cpu_s);
-    Ok(Outcome { tally, elapsed, overdue, target, own_cpu_s })
+    Ok(Outcome { tally, course, elapsed, overdue, target, own_cpu_s })
 }
 
 /// Adds up what the senders tell until all of them have ended, and tells them to when time is up or the user wishes.
@@ -134,6 +139,8 @@ async fn count(
     stop: &watch::Sender<bool>,
     duration: Duration,
     time: Time,
+    course: &mut Course,
+    usage: impl Fn() -> Option<Usage>,
 ) -> Tally {
     let mut tally = Tally::default();
     let mut progress = Progress::new(duration);
@@ -149,14 +156,21 @@ async fn count(
     loop {
         tokio::select! {
             attempt = attempts.recv() => match attempt {
-                Some(attempt) => tally.add(attempt),
+                Some(attempt) => {
+                    course.add(&attempt);
+                    tally.add(attempt);
+                }
                 None => break,
             },
             () = &mut over, if !*stop.borrow() => {}
-            _ = tick.tick() => progress.show(time.elapsed(), &tally),
+            _ = tick.tick() => {
+                course.tick(time.elapsed(), usage());
+                progress.show(time.elapsed(), &tally);
+            }
         }
     }
     progress.done();
+    course.tick(time.elapsed(), usage());
     tally
 }
 

@@ -241,10 +241,7 @@ impl Check {
     }
 
     fn passes(&mut self, labels: &SymbolSet, tenant: &Tenant) -> bool {
-        let value_of = |name: &str| {
-            let symbol = tenant.interner.get(name)?;
-            labels.iter().find(|(name, _)| *name == symbol).map(|(_, value)| *value)
-        };
+        let value_of = |name: &str| labels.get(tenant.interner.get(name)?);
         match value_of(&self.label).or_else(|| self.instead.and_then(value_of)) {
             Some(value) => self.accepts(value, tenant),
             None => self.accepts_absent,

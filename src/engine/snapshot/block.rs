@@ -19,7 +19,7 @@ use super::super::{
     state::{Series, SeriesState, Workload, WorkloadState},
 };
 use crate::{
-    series::{Symbol, SymbolSet},
+    series::{FileUse, Symbol},
     signal::{Maintenance, TenantId, TimestampMs, WorkloadKey},
 };
 
@@ -44,6 +44,7 @@ pub(super) enum Kind {
     Series,
     Workloads,
     Reservoirs,
+    Chunks,
 }
 
 /// A block that was read.
@@ -62,6 +63,7 @@ pub(super) enum Content {
     Series(Vec<(u32, Box<SavedSeries<'static>>)>),
     Workloads(Vec<(u32, Box<SavedWorkload<'static>>)>),
     Reservoirs(Vec<(u32, SavedReservoir<'static>)>),
+    Chunks(Vec<(u64, FileUse)>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,7 +87,7 @@ pub(super) struct Texts<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedSeries<'a> {
     pub(super) workload: u32,
-    pub(super) labels: Cow<'a, SymbolSet>,
+    pub(super) labels: Vec<(Symbol, Symbol)>,
     pub(super) state: Cow<'a, SeriesState>,
 }
 
@@ -106,7 +108,8 @@ pub(super) struct SavedReservoir<'a> {
 impl Record for Series {
     fn append(&self, slot: u32, bytes: Vec<u8>) -> postcard::Result<Vec<u8>> {
         let Self { workload, labels, state, .. } = self;
-        let saved = SavedSeries { workload: *workload, labels: Cow::Borrowed(labels), state: Cow::Borrowed(state) };
+        let (labels, state) = (labels.iter().collect(), Cow::Borrowed(state));
+        let saved = SavedSeries { workload: *workload, labels, state };
         postcard::to_extend(&(slot, saved), bytes)
     }
 }
@@ -203,6 +206,7 @@ impl Block {
                 Kind::Series => Content::Series(records(rest)?),
                 Kind::Workloads => Content::Workloads(records(rest)?),
                 Kind::Reservoirs => Content::Reservoirs(records(rest)?),
+                Kind::Chunks => Content::Chunks(postcard::from_bytes(rest)?),
             };
             Ok::<_, postcard::Error>(Decoded { shard, tenant, content })
         };

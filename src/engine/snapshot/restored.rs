@@ -1,6 +1,9 @@
 //! How a snapshot becomes shards again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use hashbrown::HashMap;
 
@@ -15,7 +18,7 @@ use super::{
     block::{Content, Decoded, SavedReservoir, SavedSeries, SavedTenant, SavedWorkload, Texts},
 };
 use crate::{
-    series::{Interner, Symbol, resolve},
+    series::{FileUse, Interner, Symbol, resolve},
     signal::{Identity, Maintenance, WorkloadKey},
 };
 
@@ -25,6 +28,8 @@ pub struct Restored {
     head: Head,
     /// By shard and tenant as they were numbered when it was saved.
     parts: BTreeMap<(u32, u32), Part>,
+    /// Chunk files that the shards needed.
+    chunks: Vec<(u32, Vec<(u64, FileUse)>)>,
 }
 
 /// What a shard knew of a tenant.
@@ -44,6 +49,7 @@ pub struct Share {
     options: Options,
     models: Models,
     ceiling: Option<u64>,
+    chunks: Vec<(u64, FileUse)>,
     portions: Vec<Portion>,
 }
 
@@ -61,20 +67,31 @@ impl Restored {
     /// What begins like this.
     #[must_use]
     pub fn new(head: Head) -> Self {
-        Self { head, parts: BTreeMap::new() }
+        Self { head, parts: BTreeMap::new(), chunks: Vec::new() }
     }
 
     /// Adds a block; they come in any order.
     pub fn take(&mut self, block: Decoded) {
+        let content = match block.content {
+            Content::Forest(forest) => return self.head.trainer.forests.push(forest),
+            Content::Chunks(files) => return self.chunks.push((block.shard, files)),
+            content => content,
+        };
         let part = self.parts.entry((block.shard, block.tenant)).or_default();
-        match block.content {
-            Content::Forest(forest) => self.head.trainer.forests.push(forest),
+        match content {
+            Content::Forest(_) | Content::Chunks(_) => {}
             Content::Tenant(tenant) => part.tenant = Some(tenant),
             Content::Texts(texts) => part.texts.push(texts),
             Content::Series(series) => part.series.extend(series),
             Content::Workloads(workloads) => part.workloads.extend(workloads),
             Content::Reservoirs(reservoirs) => part.reservoirs.extend(reservoirs),
         }
+    }
+
+    /// Numbers of the chunk files that are needed.
+    #[must_use]
+    pub fn chunk_files(&self) -> BTreeSet<u64> {
+        self.chunks.iter().flat_map(|(_, files)| files).map(|(number, _)| *number).collect()
     }
 
     /// Number of series.
@@ -106,9 +123,12 @@ impl Restored {
         let ceiling = router.ceiling();
         let share = |number| {
             let (options, models) = (options.clone(), models.clone());
-            Share { number, options, models, ceiling, portions: Vec::new() }
+            Share { number, options, models, ceiling, chunks: Vec::new(), portions: Vec::new() }
         };
         let mut shares: Vec<Share> = (0..count).map(share).collect();
+        for (shard, files) in self.chunks {
+            shares[shard as usize % count].chunks.extend(files);
+        }
         for part in self.parts.into_values() {
             part.deal(&mut shares);
         }
@@ -162,6 +182,7 @@ impl Share {
         let mut shard = Shard::new(self.number, self.options);
         shard.set_models(self.models);
         shard.ceiling = self.ceiling;
+        self.chunks.into_iter().for_each(|(number, of)| shard.archive.adopt(number, of));
         let options = shard.options.clone();
         for portion in self.portions {
             let is_first = self.number == 0;
@@ -178,12 +199,12 @@ impl Portion {
         let mut symbols = Symbols { known: vec![None; texts.len()], texts: &texts };
         let mut slots = HashMap::with_capacity(series.len());
         for (slot, saved) in series {
-            let SavedSeries { labels, state, .. } = *saved;
-            let mut labels = labels.into_owned();
+            let SavedSeries { mut labels, state, .. } = *saved;
             for (name, value) in &mut labels {
                 *name = symbols.here(*name, &mut tenant.interner);
                 *value = symbols.here(*value, &mut tenant.interner);
             }
+            let labels = tenant.interner.label_set(&labels);
             let texts = resolve(&tenant.interner, &labels);
             slots.insert(slot, tenant.adopt(Identity::of(&texts), labels, &texts, state.into_owned(), options));
         }

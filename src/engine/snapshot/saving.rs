@@ -32,6 +32,10 @@ impl Shard {
     /// None in practice: memory is written to.
     pub fn begin_save(&mut self) -> Result<(), postcard::Error> {
         let mut saving = Saving::default();
+        // What is saved of series says where their chunks are: in files that are kept from now on.
+        self.archive.seal();
+        let header = Header { shard: self.number as u32, tenant: 0, kind: Kind::Chunks };
+        saving.ready.push(Block::of(header, &self.archive.in_use())?);
         let mut ids: Vec<TenantId> = self.tenants.keys().cloned().collect();
         ids.sort_unstable();
         for (number, id) in ids.into_iter().enumerate() {

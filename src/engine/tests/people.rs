@@ -49,7 +49,8 @@ impl Nightly {
 
 #[test]
 fn a_nightly_job_marked_twice_raises_nothing_the_third_time_and_other_faults_do() {
-    let mut shop = Nightly::new(Options::default());
+    let options = Options::default();
+    let mut shop = Nightly::new(options.clone());
     shop.live(4 * DAY, |_| 0.0);
     let first = shop.last_night();
     assert_eq!(first.len(), 1, "the first night is told: {first:#?}");
@@ -62,7 +63,7 @@ fn a_nightly_job_marked_twice_raises_nothing_the_third_time_and_other_faults_do(
     shop.mark(&second[0].id, Feedback::FalseAlarm);
     // Remembered across a restart.
     let snapshot = std::mem::replace(&mut shop.run.engine, Engine::new(Options::default())).snapshot().unwrap();
-    shop.run.engine = Engine::restore(&Options { shards: 3, ..Options::default() }, snapshot.decode().unwrap());
+    shop.run.engine = Engine::restore(&Options { shards: 3, ..options }, snapshot.decode().unwrap());
     shop.live(6 * DAY, |_| 0.0);
     assert!(shop.last_night().is_empty(), "the third night: {:#?}", shop.last_night());
     // A fault of another shape on the same series: in the afternoon.

@@ -1,6 +1,9 @@
 //! What should be: the requests that are there, fed in their order to an engine that nothing ever happened to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::super::{
     Request, Unavailable,
@@ -8,6 +11,7 @@ use super::super::{
 };
 use crate::{
     engine::{Engine, Options, Restored, Scored},
+    series::ChunkFiles,
     signal::{Command, Finding, Labels, Sample, TenantId, TimestampMs},
 };
 
@@ -28,8 +32,8 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Goes on from a snapshot that has taken these.
-    pub(super) fn new(shards: usize, restored: Option<Restored>, taken: Vec<Id>) -> Self {
-        let options = Options { shards, ..Options::default() };
+    pub(super) fn new(shards: usize, chunks: Arc<dyn ChunkFiles>, restored: Option<Restored>, taken: Vec<Id>) -> Self {
+        let options = Options { shards, chunks, ..Options::default() };
         Self { engine: Engine::restore(&options, restored.unwrap_or_default()), taken, scores: Vec::new() }
     }
 

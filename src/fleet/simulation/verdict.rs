@@ -6,18 +6,20 @@ use std::{
 };
 
 use super::{
-    super::taking::Takes,
+    super::{chunks::Chunks, taking::Takes},
     Daemon, SENDERS, Seen, World,
     oracle::{Id, Recorder},
     seasoned,
     senders::{START, STEP},
 };
-use crate::signal::TenantId;
+use crate::{journal::Disk, signal::TenantId};
 
 impl World {
     /// Compares with an engine that was fed what is there, now and as both go on.
     pub(super) fn compare(&mut self, mut daemon: Daemon, seen: &mut Seen) {
-        let mut undisturbed = Recorder::new(1, Some(seasoned().decode().unwrap()), Vec::new());
+        let (snapshot, disk) = seasoned();
+        let chunks = Arc::new(Chunks::open(disk).unwrap());
+        let mut undisturbed = Recorder::new(1, chunks, Some(snapshot.decode().unwrap()), Vec::new());
         let there = daemon.engine.taken.clone();
         for id in &there {
             match id {
@@ -41,6 +43,8 @@ impl World {
             assert_eq!(daemon.engine.scores(), undisturbed.scores());
         }
         self.assert_same(&daemon.engine, &undisturbed);
+        let (files, known) = (self.disk.list().unwrap().into_iter(), seasoned().1.list().unwrap());
+        seen.chunk_files += files.filter(|name| name.starts_with("chunks-") && !known.contains(name)).count() as u64;
         let findings = self.tenants().into_iter().map(|tenant| daemon.engine.engine.findings(tenant).len());
         seen.findings += findings.sum::<usize>() as u64;
     }

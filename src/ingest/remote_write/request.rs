@@ -9,7 +9,13 @@ use super::{
     view::{self, FamilyMetadata, MetadataV1},
     wire::{Field, Span},
 };
-use crate::signal::{Identity, TimestampMs};
+use crate::{
+    prefetch::prefetch,
+    signal::{Identity, TimestampMs},
+};
+
+/// Bytes of a sample at least.
+const SAMPLE: usize = 16;
 
 /// A time series of a request, located and identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +124,15 @@ impl WriteRequest {
     #[must_use]
     pub fn view(&self, entry: &SeriesEntry) -> SeriesView<'_> {
         SeriesView::new(self, *entry)
+    }
+
+    /// Has the first sample of a series brought near: another processor may have decoded the request.
+    pub fn prefetch(&self, entry: &SeriesEntry) {
+        self.body
+            .get(entry.data as usize..)
+            .and_then(|data| data.first_chunk::<SAMPLE>())
+            .into_iter()
+            .for_each(prefetch);
     }
 
     /// Newest timestamp of all acceptable samples and histograms, `None` when there are none.

@@ -30,7 +30,10 @@ fn series(body: &[u8], message: Span, collector: &mut Collector<'_>) -> Result<(
             1 => {
                 let span = field.bytes()?;
                 block = Some(Span { start: block.map_or(span.start, |block| block.start), end: span.end });
-                collector.labels.push(label(body, span)?, collector.limits);
+                match plain_label(body, span) {
+                    Some(label) => collector.labels.push(body, label, collector.limits),
+                    None => odd_label(body, span, collector)?,
+                }
             }
             2 => load.sample(body, field)?,
             3 => {
@@ -41,22 +44,24 @@ fn series(body: &[u8], message: Span, collector: &mut Collector<'_>) -> Result<(
             _ => {}
         }
     }
-    let block = block.unwrap_or_default();
-    let limits = collector.limits;
+    let (block, limits) = (block.unwrap_or_default(), collector.limits);
     // The labels' tags and lengths are ASCII in all usual requests, so the block of all labels is one text, checked at
     // once. A length of 128 or more breaks that; then each name and value is checked by itself.
-    let identity = match std::str::from_utf8(&body[block.start..block.end]) {
-        Ok(text) => collector.labels.identify(body, limits, |span| {
-            // A span that is not on the text's character boundaries is no text: `get` refuses it.
-            text.get(span.start - block.start..span.end - block.start)
-        }),
-        Err(_) => collector.labels.identify(body, limits, |span| std::str::from_utf8(&body[span.start..span.end]).ok()),
-    };
+    let block = block.of(body);
+    let identity =
+        collector.labels.identify(body, block.is_ascii(), limits, |span| std::str::from_utf8(span.of(body)).ok());
     collector.close(message, load, identity, body)
 }
 
+/// Adds a label that is not plain. It is apart so that plain ones need not pass through memory, where waiting for them
+/// takes longer than reading them.
+#[cold]
+fn odd_label(body: &[u8], message: Span, collector: &mut Collector<'_>) -> Result<(), Malformed> {
+    collector.labels.push(body, label(body, message)?, collector.limits);
+    Ok(())
+}
+
 /// Where the name and the value of a label lie; an absent one is empty.
-#[inline]
 pub(super) fn label(body: &[u8], message: Span) -> Result<LabelSpan, Malformed> {
     if let Some(label) = plain_label(body, message) {
         return Ok(label);

@@ -116,7 +116,8 @@ fn series(
     }
     let identity = resolve(refs, refs_seen, symbols, collector).and_then(|()| {
         let text = symbols.text.as_str();
-        collector.labels.identify(text.as_bytes(), collector.limits, |span| text.get(span.start..span.end))
+        // What is no text was found when it was looked up.
+        collector.labels.identify(text.as_bytes(), true, collector.limits, |span| text.get(span.start..span.end))
     });
     let has_both = load.samples > 0 && (load.histograms > 0 || load.bad_histograms > 0);
     let identity = if has_both { identity.and(Err(Fault::Mixed)) } else { identity };
@@ -127,12 +128,13 @@ fn series(
 #[inline]
 fn resolve(refs: &[u32], refs_seen: usize, symbols: &Symbols, collector: &mut Collector<'_>) -> Result<(), Fault> {
     collector.labels.clear();
+    let text = symbols.text.as_bytes();
     let mut fault = None;
     for pair in refs.chunks_exact(2) {
         let found = symbols.symbol(pair[0]).and_then(|name| Ok((name, symbols.symbol(pair[1])?)));
         match found {
             Ok(((name, name_valid), (value, value_valid))) => {
-                collector.labels.push(LabelSpan { name, value }, collector.limits);
+                collector.labels.push(text, LabelSpan { name, value }, collector.limits);
                 if !(name_valid && value_valid) {
                     fault.get_or_insert(Fault::Utf8);
                 }

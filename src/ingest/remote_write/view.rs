@@ -65,7 +65,7 @@ impl<'a> SeriesView<'a> {
         let with_start = self.request.protocol() == Protocol::V2;
         // `decode` has read all of them already, so that none is lost to an error here.
         Fields::of(body, self.entry.data_span()).filter(|field| field.number == 2).filter_map(move |field| {
-            let fields = SampleFields::read(Reader::new(body, field.bytes().ok()?)).ok()?;
+            let fields = SampleFields::read(body, field.bytes().ok()?).ok()?;
             let start = (with_start && fields.start != 0).then_some(fields.start);
             Some(WireSample { at: fields.at, value: fields.value, start })
         })

@@ -47,6 +47,18 @@ impl Span {
     pub(super) fn len(self) -> usize {
         self.end - self.start
     }
+
+    /// The bytes of it in `body`, none where it lies outside.
+    #[inline]
+    pub(super) fn of(self, body: &[u8]) -> &[u8] {
+        body.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The bytes of `body` from its beginning on, and its length.
+    #[inline]
+    pub(super) fn ahead(self, body: &[u8]) -> (&[u8], usize) {
+        (body.get(self.start..).unwrap_or_default(), self.len())
+    }
 }
 
 /// The value of a field as it stands on the wire.
@@ -131,6 +143,22 @@ impl Field {
 /// The signed number that a `sint32` or `sint64` encodes.
 pub(super) fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+/// The varint that begins with these bytes and ends within them, and its length.
+#[inline(always)]
+pub(super) fn short_varint(bytes: &[u8; 8]) -> Option<(u64, usize)> {
+    let word = u64::from_le_bytes(*bytes);
+    let ends = !word & 0x8080_8080_8080_8080;
+    let bits = ends.trailing_zeros();
+    if bits == u64::BITS {
+        return None;
+    }
+    // Seven bits of each byte up to the last; then pairs, pairs of pairs and the halves are pushed together.
+    let sevens = word & (u64::MAX >> (63 - bits)) & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = (sevens & 0x00ff_00ff_00ff_00ff) | (sevens & 0xff00_ff00_ff00_ff00) >> 1;
+    let fours = (pairs & 0x0000_ffff_0000_ffff) | (pairs & 0xffff_0000_ffff_0000) >> 2;
+    Some((fours & 0xffff_ffff | fours >> 32 << 28, bits as usize / 8 + 1))
 }
 
 /// Reads the fields of one message.
@@ -246,5 +274,26 @@ impl<'a> Reader<'a> {
             }
         }
         Err(Malformed { offset, fault: WireFault::Varint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_varint_is_what_the_reader_reads() {
+        for bits in 0..64 {
+            for value in [1_u64 << bits, u64::MAX >> bits, 0x5ada_13c7_9b1d_6e2f >> bits] {
+                let mut bytes = [0xff; 10];
+                let length = value.max(1).ilog2() as usize / 7 + 1;
+                for (i, byte) in bytes.iter_mut().enumerate().take(length) {
+                    *byte = (value >> (7 * i)) as u8 & 0x7f | u8::from(i + 1 < length) << 7;
+                }
+                assert_eq!(Reader::of(&bytes).varint(), Ok(value));
+                let short = short_varint(bytes.first_chunk().unwrap());
+                assert_eq!(short, (length <= 8).then_some((value, length)), "{value:#x}");
+            }
+        }
     }
 }

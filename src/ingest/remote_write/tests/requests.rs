@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    ingest::remote_write::{FamilyMetadata, Tally},
+    ingest::remote_write::{FamilyMetadata, Fault, Tally},
     signal::{Identity, MetricKind, is_stale},
 };
 
@@ -59,6 +59,24 @@ fn a_label_set_has_one_identity_in_any_order_and_version() {
     let identities: Vec<_> = v1.series().iter().chain(v2.series()).map(|entry| entry.identity).collect();
     assert_eq!(identities, [expected; 4]);
     assert_eq!(v1.view(&v1.series()[1]).labels(), [("A", "b"), ("__name__", "up"), ("job", "é"), ("pod", "p")]);
+}
+
+#[test]
+fn names_that_begin_alike_are_put_in_order() {
+    let names = ["\0", "__name__", "a", "a\0", "container", "container_", "container_id"];
+    let expected = Identity::of(&Labels::from_pairs(names.map(|name| (name, "x"))));
+    for shift in 0..names.len() {
+        for swap in 0..names.len() {
+            let mut labels = names.map(|name| (name, "x"));
+            labels.rotate_left(shift);
+            labels.swap(0, swap);
+            let request = decode(Protocol::V1, &request_v1(&[series(&labels)])).unwrap();
+            assert_eq!(request.series().first().map(|entry| entry.identity), Some(expected), "{labels:?}");
+            labels[0] = labels[1];
+            let request = decode(Protocol::V1, &request_v1(&[series(&labels)])).unwrap();
+            assert_eq!(request.rejected().of(Fault::DuplicateLabel).series, 1, "{labels:?}");
+        }
+    }
 }
 
 #[test]
