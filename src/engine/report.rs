@@ -68,6 +68,8 @@ pub struct WriteReport {
     pub histograms: u64,
     /// Exemplars taken note of.
     pub exemplars: u64,
+    /// Series that were not known before, those that histograms became included.
+    pub created: u64,
     /// Samples and histograms refused, by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// The first few refusals in words.
@@ -94,6 +96,7 @@ impl WriteReport {
         self.samples += other.samples;
         self.histograms += other.histograms;
         self.exemplars += other.exemplars;
+        self.created += other.created;
         for (refusal, count) in other.refused {
             *self.refused.entry(refusal).or_default() += count;
         }

@@ -241,7 +241,7 @@ fn write_series(
     context: &mut Context<'_>,
     report: &mut WriteReport,
 ) {
-    let view = request.view(entry);
+    let (view, known) = (request.view(entry), tenant.series_count());
     // The same series may come twice in a request, and be new the first time.
     let slot = match slot.or_else(|| tenant.slot_of(entry.identity.series)) {
         Some(slot) => slot,
@@ -280,6 +280,7 @@ fn write_series(
     report.samples += samples;
     report.histograms += histograms;
     report.exemplars += u64::from(entry.exemplars);
+    report.created += tenant.series_count().saturating_sub(known) as u64;
 }
 
 fn named(labels: &[(&str, &str)]) -> String {

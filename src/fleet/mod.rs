@@ -42,6 +42,7 @@ pub use self::{
 use self::{
     queue::{Entrance, queue},
     saving::Piece,
+    taking::Reply,
     threads::{Ended, Running, run_router, run_shard},
 };
 
@@ -79,7 +80,7 @@ pub enum Unavailable {
 enum Input {
     Write {
         request: Request,
-        reply: oneshot::Sender<Result<WriteReport, Unavailable>>,
+        reply: Reply,
     },
     Tell {
         tenant: TenantId,
@@ -109,7 +110,7 @@ pub struct Request {
 struct Gathering {
     left: usize,
     report: WriteReport,
-    reply: Option<oneshot::Sender<Result<WriteReport, Unavailable>>>,
+    reply: Option<Reply>,
 }
 
 enum Message {
@@ -203,16 +204,16 @@ impl Fleet {
     /// The queue is full, the journal cannot be written, or the daemon is stopping.
     pub async fn write(&self, request: Request) -> Result<WriteReport, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        let (tenant, held) = (request.tenant.clone(), request.body.accepted());
+        let (tenant, held, reply) = (request.tenant.clone(), request.body.accepted(), Reply::new(reply));
         self.offer(Some(&tenant), held.samples + held.histograms, Input::Write { request, reply })?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
     }
 
-    fn offer(&self, tenant: Option<&TenantId>, cost: u64, input: Input) -> Result<(), Unavailable> {
+    fn offer(&self, tenant: Option<&TenantId>, samples: u64, input: Input) -> Result<(), Unavailable> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(Unavailable::Stopping);
         }
-        self.requests.offer(tenant, cost, input)
+        self.requests.offer(tenant, samples, input)
     }
 
     /// Has a snapshot made in the background, unless one is being made.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Input, Request, Unavailable};
+use super::{Input, Request, Unavailable, queue::Bill};
 use crate::{
     engine::WriteReport,
     ingest::remote_write::{Limits, Protocol, WriteRequest, decompress},
@@ -14,7 +14,39 @@ use crate::{
 };
 
 /// Where the report of a request goes.
-pub(super) type Reply = oneshot::Sender<Result<WriteReport, Unavailable>>;
+pub(super) struct Reply {
+    to: oneshot::Sender<Result<WriteReport, Unavailable>>,
+    /// What its tenant is charged for it.
+    bill: Option<Bill<Input>>,
+}
+
+impl Reply {
+    pub(super) fn new(to: oneshot::Sender<Result<WriteReport, Unavailable>>) -> Self {
+        Self { to, bill: None }
+    }
+
+    /// Answers, and settles the bill.
+    pub(super) fn send(mut self, answer: Result<WriteReport, Unavailable>) {
+        if let (Some(bill), Ok(report)) = (&mut self.bill, &answer) {
+            bill.add_created(report.created);
+        }
+        drop(self.bill);
+        // A caller that has gone away needs no answer.
+        let _ = self.to.send(answer);
+    }
+}
+
+/// The inputs that were taken from the queue, with those bills that are to be settled when they are done; the others are.
+pub(super) fn billed(taken: Vec<(Input, Bill<Input>)>) -> Vec<Input> {
+    let mut batch = Vec::with_capacity(taken.len());
+    for (mut input, bill) in taken {
+        if let Input::Write { reply, .. } = &mut input {
+            reply.bill = Some(bill);
+        }
+        batch.push(input);
+    }
+    batch
+}
 
 /// An engine.
 pub(super) trait Takes {
@@ -32,7 +64,7 @@ pub(super) fn take_batch(engine: &mut impl Takes, batch: Vec<Input>, is_kept: bo
     for input in batch {
         // A caller that has gone away needs no answer.
         match input {
-            Input::Write { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
+            Input::Write { reply, .. } if !is_kept => reply.send(Err(Unavailable::Unwritable)),
             Input::Tell { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
             Input::Write { request, reply } => engine.write(&request, Some(reply)),
             Input::Tell { tenant, command, reply } => drop(reply.send(engine.tell(&tenant, &command))),

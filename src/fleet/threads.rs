@@ -8,7 +8,7 @@ use super::{
     Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
     queue::Exit,
     saving::{Outlet, Pieces},
-    taking::{Reply, Takes, take_batch},
+    taking::{Reply, Takes, billed, take_batch},
 };
 use crate::{
     engine::{Head, Router, Shard, Share, Told, Trainer, malformed},
@@ -78,7 +78,7 @@ fn finish(gather: &Gather, report: crate::engine::WriteReport) {
     if gathering.left == 0
         && let Some(reply) = gathering.reply.take()
     {
-        let _ = reply.send(Ok(std::mem::take(&mut gathering.report)));
+        reply.send(Ok(std::mem::take(&mut gathering.report)));
     }
 }
 
@@ -153,11 +153,7 @@ pub(super) fn run_router(mut engine: Running, mut keeper: Option<Keeper>, inputs
     let _vital = Vital("router");
     loop {
         let waits = keeper.as_ref().map_or(std::time::Duration::MAX, Keeper::until_sync);
-        let batch = match inputs.take(waits) {
-            Ok(batch) => batch,
-            Err(RecvTimeoutError::Timeout) => Vec::new(),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
+        let Some(batch) = inputs.take(waits).map(billed) else { break };
         let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&batch));
         let is_asked = take_batch(&mut engine, batch, is_kept);
         // The journal holds the whole batch: so must the state that is saved as that of the journal's end.

@@ -75,7 +75,7 @@ impl Takes for Recorder {
         });
         self.taken.push(Id::Write(request.received));
         if let Some(reply) = reply {
-            drop(reply.send(Ok(report)));
+            reply.send(Ok(report));
         }
     }
 

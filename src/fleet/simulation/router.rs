@@ -6,7 +6,10 @@ use crossbeam_channel::bounded;
 use tokio::sync::oneshot;
 
 use super::{
-    super::{Input, SyncPolicy, taking::take_batch},
+    super::{
+        Input, SyncPolicy,
+        taking::{Reply, take_batch},
+    },
     Daemon, SENDERS, Seen, World,
     oracle::{Id, Known, told},
     senders::{START, STEP},
@@ -37,7 +40,7 @@ impl World {
                     self.requests.insert(received, content.clone());
                     ids.push(Id::Write(received));
                     let (reply, answer) = oneshot::channel();
-                    inputs.push(Input::Write { request: content.received(received), reply });
+                    inputs.push(Input::Write { request: content.received(received), reply: Reply::new(reply) });
                     replies.push((number, content, received, answer));
                 }
             }
