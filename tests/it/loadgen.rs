@@ -11,7 +11,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{Vigie, binary, free_port, get, query};
+use crate::support::{Vigie, binary, free_port, query};
 
 const SERIES: u64 = 3_000;
 
@@ -29,13 +29,6 @@ fn figures(url: &str, options: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// The sum of the series of `/metrics` that begin so; zero as long as there are none.
-fn metric(vigie: &Vigie, series: &str) -> u64 {
-    let page = get(&vigie.url("/metrics")).body;
-    let values = page.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit_once(' ').unwrap().1);
-    values.map(|value| value.parse::<f64>().unwrap() as u64).sum()
-}
-
 #[test]
 fn the_target_counts_what_the_generator_counts() {
     for mode in ["open", "closed"] {
@@ -49,14 +42,14 @@ fn the_target_counts_what_the_generator_counts() {
 
             let written = told["samples_written"].as_u64().unwrap();
             assert!(written >= SERIES, "{what}: {told}");
-            assert_eq!(metric(&vigie, "vigie_remote_write_written_total{kind=\"samples\"}"), written, "{what}: {told}");
-            assert_eq!(metric(&vigie, "vigie_series{"), SERIES, "{what}");
+            assert_eq!(vigie.metric("vigie_remote_write_written_total{kind=\"samples\"}"), written, "{what}: {told}");
+            assert_eq!(vigie.metric("vigie_series{"), SERIES, "{what}");
             assert_eq!((&told["series_written"], &told["samples_failed"]), (&SERIES.into(), &0.into()), "{what}");
             assert_eq!(told["answers"].as_array().unwrap().len(), 1, "{what}: {told}");
             let answers = told["answers"][0]["count"].as_u64();
             assert_eq!((told["answers"][0]["status"].as_str(), answers), (Some("204"), told["requests"].as_u64()));
             // Every request but the one that asks whether the target is there.
-            let sent = metric(&vigie, "vigie_http_requests_total{handler=\"/api/v1/write\",code=\"204\"}");
+            let sent = vigie.metric("vigie_http_requests_total{handler=\"/api/v1/write\",code=\"204\"}");
             assert_eq!(Some(sent - 1), answers, "{what}");
 
             let latency = ["p50", "p90", "p99", "p999", "max"].map(|name| told["latency_s"][name].as_f64().unwrap());
@@ -109,7 +102,7 @@ fn what_cannot_work_is_said_before_anything_is_sent() {
         assert!(said.contains(expected), "{said:?} should hold {expected:?}");
         assert!(output.stdout.is_empty());
     }
-    assert_eq!(metric(&vigie, "vigie_remote_write_written_total{kind=\"samples\"}"), 0);
+    assert_eq!(vigie.metric("vigie_remote_write_written_total{kind=\"samples\"}"), 0);
     vigie.stop();
 }
 

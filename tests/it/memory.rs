@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{Process, Vigie, binary, get, wait_for};
+use crate::support::{Process, Vigie, binary, wait_for};
 
 const SERIES: u64 = 100_000;
 /// Samples of each series: so many that models of workloads are there.
@@ -16,13 +16,6 @@ const SAMPLES: u64 = 72;
 const BYTES_MAX: u64 = 1_800;
 /// Percent of what the system counts that the parts on `/metrics` explain: the rest is the allocator's and buffers.
 const EXPLAINED_MIN: u64 = 70;
-
-/// The sum of the series of `/metrics` that begin so.
-fn metric(vigie: &Vigie, series: &str) -> u64 {
-    let page = get(&vigie.url("/metrics")).body;
-    let values = page.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit_once(' ').unwrap().1);
-    values.map(|value| value.parse::<f64>().unwrap() as u64).sum()
-}
 
 #[test]
 fn a_series_takes_no_more_memory_than_is_promised_and_it_is_told_for_what() {
@@ -34,12 +27,12 @@ fn a_series_takes_no_more_memory_than_is_promised_and_it_is_told_for_what() {
     load.args(["loadgen", &vigie.url(""), "--mode", "closed", "--duration", "1h", "--connections", "1"]);
     let load = Process::start("loadgen", load.args(["--series", &SERIES.to_string()]), logs.path());
     wait_for("the samples of all series", Duration::from_secs(600), || {
-        (metric(&vigie, "vigie_remote_write_written_total{kind=\"samples\"}") >= SAMPLES * SERIES).then_some(())
+        (vigie.metric("vigie_remote_write_written_total{kind=\"samples\"}") >= SAMPLES * SERIES).then_some(())
     });
     load.kill();
     let taken = vigie.process().resident_memory().unwrap() - before;
-    assert_eq!(metric(&vigie, "vigie_series{"), SERIES);
-    let told = metric(&vigie, "vigie_memory_bytes{");
+    assert_eq!(vigie.metric("vigie_series{"), SERIES);
+    let told = vigie.metric("vigie_memory_bytes{");
     println!("{} bytes resident for a series, {} told", taken / SERIES, told / SERIES);
     assert!(taken <= BYTES_MAX * SERIES, "{} bytes resident for a series", taken / SERIES);
     assert!(told * 100 >= EXPLAINED_MIN * taken, "{} of {} bytes for a series are told", told / SERIES, taken / SERIES);

@@ -176,6 +176,14 @@ impl Vigie {
         self.process.wait_until_answers(&format!("{}/-/ready", self.base));
     }
 
+    /// The sum of the series of `/metrics` that begin so; zero as long as there are none.
+    #[cfg(feature = "loadgen")]
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let page = get(&self.url("/metrics")).body;
+        let values = page.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit_once(' ').unwrap().1);
+        values.map(|value| value.parse::<f64>().unwrap() as u64).sum()
+    }
+
     /// Returns the address of a path, or of the whole server for the empty path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
