@@ -22,7 +22,7 @@ use super::{
     chance::{self, Chance},
     familiarity::{self, Familiarity, Records, Side},
     families::FamilyName,
-    groups::{Groups, MEMBERS_MAX, MEMBERS_MIN},
+    groups::{Groups, MEMBERS_MAX, MEMBERS_MIN, Moves},
 };
 use crate::{
     anomaly::{Circumstances, Detector, kinds::PeerEvent},
@@ -126,11 +126,10 @@ pub(super) struct Tidings {
     pub(super) held: usize,
     pub(super) stirs: Vec<Stir>,
     pub(super) over: Vec<Episodic>,
-    /// Groups of which a series came, with what its labels are, or went, one entry each.
-    pub(super) came: Vec<(GroupKey, Labels)>,
-    pub(super) went: Vec<GroupKey>,
+    /// What became of the members of groups.
+    pub(super) moves: Moves,
     /// Groups whose newcomers would inherit what their siblings know, and what is there to inherit.
-    pub(super) wanted: Vec<(GroupKey, FamilyName)>,
+    pub(super) wanted: BTreeMap<GroupKey, FamilyName>,
     pub(super) heirlooms: Vec<Heirloom>,
     /// Levels of siblings, where they were asked for.
     pub(super) levels: Vec<(GroupKey, SeriesKey, f64)>,
@@ -172,8 +171,7 @@ impl Tidings {
         self.held += other.held;
         self.stirs.extend(other.stirs);
         self.over.extend(other.over);
-        self.came.extend(other.came);
-        self.went.extend(other.went);
+        self.moves.merge(other.moves);
         self.wanted.extend(other.wanted);
         self.heirlooms.extend(other.heirlooms);
         self.levels.extend(other.levels);
@@ -236,15 +234,13 @@ impl Climate {
         let passed = now - before;
         self.now = Some(now);
         self.follow(&all.stirs, now, passed);
-        let groups = self.groups.count(all.came, all.went, now);
+        let groups = self.groups.count(all.moves, now);
         let departures = self.groups.round(now);
         let peers = self.groups.compare(&mut all.levels);
         let asks_levels = self.groups.asks(now);
         self.record(all.over);
         self.chance.pass(now, passed, all.settled);
         let bar = self.chance.bar(all.series, budget);
-        all.wanted.sort_unstable();
-        all.wanted.dedup();
         // Of each group the one that knows most, whatever shard it lives in.
         all.heirlooms.sort_by_key(|heirloom| (heirloom.group, Reverse(heirloom.detector.samples()), heirloom.from));
         all.heirlooms.dedup_by_key(|heirloom| heirloom.group);
@@ -253,7 +249,7 @@ impl Climate {
             families: self.families.settle(now),
             habits: self.habits.settle(now),
             groups,
-            wanted: all.wanted,
+            wanted: all.wanted.into_iter().collect(),
             heirlooms: all.heirlooms,
             departures,
             peers,

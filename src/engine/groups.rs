@@ -1,6 +1,6 @@
 //! Groups of siblings: how many are alive, whether a group that was always there is gone, and who left the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,42 @@ struct Group {
     peers: Option<Box<(Peers, BTreeMap<SeriesKey, Member>)>>,
 }
 
+/// How many members came to each group and left it since the last turn.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Moves(BTreeMap<GroupKey, Move>);
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Move {
+    came: u32,
+    went: u32,
+    /// What the members share, known when one came.
+    labels: Option<Labels>,
+}
+
+impl Moves {
+    /// A member came; `labels` gives what it is called.
+    pub(super) fn come(&mut self, group: GroupKey, labels: impl FnOnce() -> Labels) {
+        let moved = self.0.entry(group).or_default();
+        moved.came += 1;
+        moved.labels.get_or_insert_with(|| GroupKey::labels(&labels()));
+    }
+
+    /// A member left.
+    pub(super) fn go(&mut self, group: GroupKey) {
+        self.0.entry(group).or_default().went += 1;
+    }
+
+    /// Adds what another shard has seen.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (group, more) in other.0 {
+            let moved = self.0.entry(group).or_default();
+            moved.came += more.came;
+            moved.went += more.went;
+            moved.labels = moved.labels.take().or(more.labels);
+        }
+    }
+}
+
 /// All groups of a tenant.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Groups {
@@ -60,34 +96,28 @@ pub(super) struct Groups {
 
 impl Groups {
     /// Counts series alive; gives the groups where that changed, and with `None` those that were forgotten.
-    pub(super) fn count(
-        &mut self,
-        came: Vec<(GroupKey, Labels)>,
-        went: Vec<GroupKey>,
-        now: TimestampMs,
-    ) -> Vec<(GroupKey, Option<u32>)> {
-        let mut changed = std::mem::take(&mut self.forgotten);
-        for (key, labels) in came {
-            let group = self.known.entry(key).or_insert_with(|| Group {
-                labels: GroupKey::labels(&labels),
-                alive: 0,
-                presence: Presence::new(now),
-                told_as: None,
-                left_at: now,
-                peers: None,
-            });
-            group.alive += 1;
-            changed.push(key);
-        }
-        for key in went {
-            if let Some(group) = self.known.get_mut(&key) {
-                group.alive = group.alive.saturating_sub(1);
+    pub(super) fn count(&mut self, moves: Moves, now: TimestampMs) -> Vec<(GroupKey, Option<u32>)> {
+        let mut changed: BTreeSet<GroupKey> = std::mem::take(&mut self.forgotten).into_iter().collect();
+        for (key, moved) in moves.0 {
+            changed.insert(key);
+            if let Some(labels) = moved.labels {
+                let new = || Group {
+                    labels,
+                    alive: 0,
+                    presence: Presence::new(now),
+                    told_as: None,
+                    left_at: now,
+                    peers: None,
+                };
+                self.known.entry(key).or_insert_with(new).alive += moved.came;
+            }
+            if moved.went > 0
+                && let Some(group) = self.known.get_mut(&key)
+            {
+                group.alive = group.alive.saturating_sub(moved.went);
                 group.left_at = now;
             }
-            changed.push(key);
         }
-        changed.sort_unstable();
-        changed.dedup();
         changed.into_iter().map(|key| (key, self.known.get(&key).map(|group| group.alive))).collect()
     }
 
@@ -181,12 +211,18 @@ mod tests {
         GroupKey::of(labels(metric, job).iter()).unwrap()
     }
 
+    fn moves(came: &[(&str, &str)], went: &[(&str, &str)]) -> Moves {
+        let mut moves = Moves::default();
+        came.iter().for_each(|(metric, job)| moves.come(key(metric, job), || labels(metric, job)));
+        went.iter().for_each(|(metric, job)| moves.go(key(metric, job)));
+        moves
+    }
+
     /// Three jobs of three metrics each, for a day and a half.
     fn steady() -> Groups {
         let mut groups = Groups::default();
         let all = ["a", "b", "c"].into_iter().flat_map(|job| ["x", "y", "z"].map(|metric| (metric, job)));
-        let came: Vec<_> = all.map(|(metric, job)| (key(metric, job), labels(metric, job))).collect();
-        groups.count(came, vec![], MINUTE);
+        groups.count(moves(&all.collect::<Vec<_>>(), &[]), MINUTE);
         for minute in 1..DAY * 3 / 2 {
             assert!(groups.round(minute * MINUTE).is_empty());
         }
@@ -197,11 +233,11 @@ mod tests {
     fn a_metric_or_a_whole_job_that_leaves_is_one_departure() {
         let mut groups = steady();
         let end = DAY * 3 / 2;
-        groups.count(vec![], vec![key("x", "a"), key("x", "b"), key("y", "b"), key("z", "b")], end * MINUTE);
+        groups.count(moves(&[], &[("x", "a"), ("x", "b"), ("y", "b"), ("z", "b")]), end * MINUTE);
         let told: Vec<Departure> = (end..end + 10).flat_map(|minute| groups.round(minute * MINUTE)).collect();
         let words: Vec<(String, u32)> = told.iter().map(|d| (d.labels.to_string(), d.metrics)).collect();
         assert_eq!(words, [("x{job=\"a\"}".to_owned(), 1), ("{job=\"b\"}".to_owned(), 3)]);
-        groups.count(vec![(key("y", "b"), labels("y", "b"))], vec![], (end + 10) * MINUTE);
+        groups.count(moves(&[("y", "b")], &[]), (end + 10) * MINUTE);
         let back: Vec<Departure> = (end + 10..end + 12).flat_map(|minute| groups.round(minute * MINUTE)).collect();
         assert_eq!((back.len(), back[0].change, back[0].key), (1, Change::Resolved, told[1].key));
     }
@@ -210,14 +246,14 @@ mod tests {
     fn a_replaced_pod_is_no_departure() {
         let mut groups = steady();
         let end = DAY * 3 / 2;
-        groups.count(vec![(key("x", "a"), labels("x", "a"))], vec![key("x", "a")], end * MINUTE);
+        groups.count(moves(&[("x", "a")], &[("x", "a")]), end * MINUTE);
         assert!((end..end + 30).all(|minute| groups.round(minute * MINUTE).is_empty()));
     }
 
     #[test]
     fn who_leaves_its_siblings_is_told() {
         let mut groups = Groups::default();
-        groups.count(vec![(key("x", "a"), labels("x", "a"))], vec![], 0);
+        groups.count(moves(&[("x", "a")], &[]), 0);
         let mut told = Vec::new();
         for round in 0..288 * 6 {
             let wave = 10.0 + (f64::from(round) / 45.0).sin();

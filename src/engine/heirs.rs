@@ -22,15 +22,16 @@ impl Tenant {
         let Some(series) = self.series.get(slot) else { return };
         let Some(group) = series.group.filter(|group| self.outlook.has_siblings(*group)) else { return };
         self.outlook.orphans.push((group, series.key));
-        self.outlook.tidings.wanted.push((group, self.interner.text(series.metric).clone()));
+        let metric = self.interner.text(series.metric);
+        self.outlook.tidings.wanted.entry(group).or_insert_with(|| metric.clone());
     }
 
     /// Hands over what siblings of newcomers know, and lets newcomers here take what others handed over.
     pub(super) fn inherit(&mut self, news: &News) {
         self.hand_over(&news.wanted);
         let heirlooms: HashMap<GroupKey, &Heirloom> = news.heirlooms.iter().map(|h| (h.group, h)).collect();
-        let asked = news.wanted.iter().chain(&self.outlook.tidings.wanted);
-        let asked: HashSet<GroupKey> = asked.map(|(group, _)| *group).collect();
+        let asked = news.wanted.iter().map(|(group, _)| group).chain(self.outlook.tidings.wanted.keys());
+        let asked: HashSet<GroupKey> = asked.copied().collect();
         for (group, key) in std::mem::take(&mut self.outlook.orphans) {
             match heirlooms.get(&group) {
                 Some(heirloom) => self.take_over(key, heirloom),

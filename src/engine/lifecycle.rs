@@ -175,8 +175,8 @@ impl Tenant {
         let series = self.series.remove(slot)?;
         self.keys.remove(series.key, slot);
         let at = series.state.last().map_or(self.newest, |last| last.at);
-        if !series.state.closed {
-            self.outlook.tidings.went.extend(series.group);
+        if let Some(group) = series.group.filter(|_| !series.state.closed) {
+            self.outlook.tidings.moves.go(group);
         }
         self.plans.dismiss(slot);
         self.findings.resolve(Subject::Series(slot), at, findings_kept);

@@ -190,7 +190,9 @@ impl Tenant {
         let state = SeriesState::new(kind, metric);
         let group = GroupKey::of(labels.iter().copied());
         let texts = resolve(&self.interner, &symbols);
-        self.outlook.tidings.came.extend(group.map(|group| (group, texts.clone())));
+        if let Some(group) = group {
+            self.outlook.tidings.moves.come(group, || texts.clone());
+        }
         self.adopt(identity, symbols, &texts, state, options)
     }
 
@@ -292,9 +294,8 @@ impl Tenant {
             return Ok(());
         }
         let was_closed = std::mem::take(&mut series.state.closed);
-        if was_closed {
-            let labels = resolve(&self.interner, &series.labels);
-            self.outlook.tidings.came.extend(series.group.map(|group| (group, labels)));
+        if was_closed && let Some(group) = series.group {
+            self.outlook.tidings.moves.come(group, || resolve(&self.interner, &series.labels));
         }
         let before = before.filter(|last| !is_stale(last.value));
         let delta = before.map(|last| sample.at - last.at);
@@ -367,8 +368,10 @@ impl Tenant {
     /// Notes that a series has ended.
     pub(super) fn close(&mut self, slot: u32, at: TimestampMs, options: &Options) {
         let Some(series) = self.series.get_mut(slot) else { return };
-        if !std::mem::replace(&mut series.state.closed, true) {
-            self.outlook.tidings.went.extend(series.group);
+        if !std::mem::replace(&mut series.state.closed, true)
+            && let Some(group) = series.group
+        {
+            self.outlook.tidings.moves.go(group);
         }
         self.end_episode(slot, at, options);
     }
