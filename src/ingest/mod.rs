@@ -4,4 +4,5 @@
 //! requests. They check everything that a request can be checked for by itself; what needs the history of a series
 //! (order, duplicates, staleness) is decided by the stage after.
 
+pub mod logs;
 pub mod remote_write;
