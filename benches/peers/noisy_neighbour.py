@@ -7,8 +7,8 @@ usage: noisy_neighbour.py [--vigie PATH] [--series N] [--interval 1s] [--duratio
 vigie is started on a free port with an empty data folder. The quiet tenant sends its series in an open loop, each of them once per
 interval, so that a request that has to wait does not hold up the next one: latency counts from when a request was due. First it
 is alone; then the flooding tenant sends distinct series in a closed loop beside it, as fast as they are answered, and without
-waiting where it is told to (`--no-retry`). Generators and vigie share the machine, so that the flood's generator takes its part
-of it as well: the CPU seconds of each are told. vigie is to be built before:
+waiting where it is told to (`--no-retry`). Generators and vigie share the machine; that of the flood, which would have one of
+its own, has a lower priority (nice 10). vigie is to be built before:
 
     cargo build --release
 
@@ -29,9 +29,9 @@ def metric(page, series):
     return float(values[0]) if values else 0.0
 
 
-def loadgen(a, base, tenant, *options):
-    return subprocess.Popen([a.vigie, "loadgen", base, "--tenant", tenant, "--json", *options], stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)
+def loadgen(a, base, tenant, *options, nice=0):
+    return subprocess.Popen(["nice", "-n", str(nice), a.vigie, "loadgen", base, "--tenant", tenant, "--json", *options],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def told(process):
@@ -72,7 +72,7 @@ def main():
             wait_until_ready(process, base + ready, log)
             told(loadgen(a, base, "quiet", *quiet[:-1], "5s"))  # its series are known from here on
             alone = told(loadgen(a, base, "quiet", *quiet))
-            noisy = loadgen(a, base, "flood", *flood)
+            noisy = loadgen(a, base, "flood", *flood, nice=10)
             time.sleep(1)
             growing = told(loadgen(a, base, "quiet", *quiet))
             at_limit = metric(metrics(base), 'vigie_tenant_series{tenant="flood"}')

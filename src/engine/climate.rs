@@ -12,7 +12,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
 };
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,8 @@ use super::{
     chance::{self, Chance},
     familiarity::{self, Familiarity, Records, Side},
     families::FamilyName,
-    groups::{Groups, MEMBERS_MAX, MEMBERS_MIN, Moves},
+    groups::{Groups, MEMBERS_MAX, MEMBERS_MIN, Moves, Parts},
+    heirs::Heirs,
 };
 use crate::{
     anomaly::{Circumstances, Detector, kinds::PeerEvent},
@@ -186,14 +187,17 @@ pub(super) struct News {
     habits: Vec<(Side, Familiarity)>,
     /// Series alive of the groups where that changed; `None` when a group is forgotten.
     groups: Vec<(GroupKey, Option<u32>)>,
-    pub(super) wanted: Vec<(GroupKey, FamilyName)>,
+    /// Groups whose newcomers want to inherit, by metric.
+    pub(super) wanted: Vec<(FamilyName, BTreeSet<GroupKey>)>,
+    /// Groups that were wanted at the turn before, and what there was to hand over.
+    pub(super) answered: Vec<GroupKey>,
     pub(super) heirlooms: Vec<Heirloom>,
     /// Groups that left or are back.
     pub(super) departures: Vec<Departure>,
     /// Series that left their siblings or are back.
     pub(super) peers: Vec<(SeriesKey, PeerEvent)>,
-    /// Whether the levels of siblings are asked for.
-    pub(super) asks_levels: bool,
+    /// Whose levels are asked for.
+    pub(super) asks_levels: Parts,
     pub(super) now: TimestampMs,
     /// Series in all shards.
     pub(super) held: usize,
@@ -214,6 +218,7 @@ pub(super) struct Climate {
     usual: f64,
     /// When workloads last became disturbed.
     stirred: BTreeMap<WorkloadKey, TimestampMs>,
+    heirs: Heirs,
 }
 
 impl Climate {
@@ -244,12 +249,15 @@ impl Climate {
         // Of each group the one that knows most, whatever shard it lives in.
         all.heirlooms.sort_by_key(|heirloom| (heirloom.group, Reverse(heirloom.detector.samples()), heirloom.from));
         all.heirlooms.dedup_by_key(|heirloom| heirloom.group);
+        let answered = self.heirs.ask(all.wanted);
+        let wanted = self.heirs.next(|| self.groups.by_metric());
         News {
             stirs: all.stirs,
             families: self.families.settle(now),
             habits: self.habits.settle(now),
             groups,
-            wanted: all.wanted.into_iter().collect(),
+            wanted,
+            answered,
             heirlooms: all.heirlooms,
             departures,
             peers,
@@ -296,7 +304,7 @@ pub(super) struct Outlook {
     habits: BTreeMap<Side, Familiarity>,
     groups: BTreeMap<GroupKey, u32>,
     /// New series that may inherit what their siblings know.
-    pub(super) orphans: Vec<(GroupKey, SeriesKey)>,
+    pub(super) orphans: BTreeMap<GroupKey, Vec<SeriesKey>>,
     /// What is to be reported at the next turn.
     pub(super) tidings: Tidings,
 }
@@ -311,7 +319,7 @@ impl Default for Outlook {
             families: BTreeMap::new(),
             habits: BTreeMap::new(),
             groups: BTreeMap::new(),
-            orphans: Vec::new(),
+            orphans: BTreeMap::new(),
             tidings: Tidings::default(),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     anomaly::kinds::{Change, Member, PeerEvent, Peers, Presence, Sender},
@@ -15,12 +17,33 @@ pub(super) const MEMBERS_MAX: u32 = 500;
 /// Event time between two looks at who is there, and how long a group must be gone, in ms.
 const ROUND_MS: i64 = 60_000;
 const PATIENCE_MS: i64 = 300_000;
-/// Event time between two comparisons, in ms.
+/// Event time between two comparisons of the same siblings, in ms.
 const COMPARE_MS: i64 = 300_000;
+/// Parts in which siblings are compared, so that no turn has to look at all series.
+const PARTS: u32 = 20;
 /// Time after which a group without members is forgotten, in ms.
 const FORGET_MS: i64 = 2 * 86_400_000;
 /// Labels by which groups that leave together are told of as one.
 const TOGETHER: [&str; 2] = ["job", "namespace"];
+
+/// Some of the metrics: those whose siblings are compared at a turn.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Parts {
+    first: u32,
+    count: u32,
+}
+
+impl Parts {
+    pub(super) fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether a metric is among them.
+    pub(super) fn hold(self, metric: &str) -> bool {
+        let part = (xxh3_64(metric.as_bytes()) % u64::from(PARTS)) as u32;
+        (part + PARTS - self.first) % PARTS < self.count
+    }
+}
 
 /// Groups with the same `job` and `namespace` that left, or came back, in the same round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,7 +114,10 @@ pub(super) struct Groups {
     forgotten: Vec<GroupKey>,
     sender: Option<Sender>,
     round_at: TimestampMs,
-    compared_at: TimestampMs,
+    /// When the last part was compared, or the first turn was.
+    compared_at: Option<TimestampMs>,
+    /// The part that is compared next.
+    part: u32,
 }
 
 impl Groups {
@@ -170,13 +196,23 @@ impl Groups {
         departures
     }
 
-    /// Whether it is time to compare siblings again.
-    pub(super) fn asks(&mut self, now: TimestampMs) -> bool {
-        let is_due = now >= self.compared_at.saturating_add(COMPARE_MS);
-        if is_due {
-            self.compared_at = now;
-        }
-        is_due
+    /// Series alive of each metric.
+    pub(super) fn by_metric(&self) -> HashMap<&str, usize> {
+        self.known.values().fold(HashMap::new(), |mut alive, group| {
+            *alive.entry(group.labels.metric()).or_default() += group.alive as usize;
+            alive
+        })
+    }
+
+    /// Whose siblings it is time to compare again.
+    pub(super) fn asks(&mut self, now: TimestampMs) -> Parts {
+        let step = COMPARE_MS / i64::from(PARTS);
+        let before = self.compared_at.unwrap_or(now);
+        let due = (now.saturating_sub(before) / step).clamp(0, PARTS.into());
+        self.compared_at = Some(if due < PARTS.into() { before + due * step } else { now });
+        let parts = Parts { first: self.part, count: due as u32 };
+        self.part = (self.part + parts.count) % PARTS;
+        parts
     }
 
     /// Compares siblings by their levels.
@@ -248,6 +284,24 @@ mod tests {
         let end = DAY * 3 / 2;
         groups.count(moves(&[("x", "a")], &[("x", "a")]), end * MINUTE);
         assert!((end..end + 30).all(|minute| groups.round(minute * MINUTE).is_empty()));
+    }
+
+    #[test]
+    fn every_metric_is_compared_once_in_five_minutes() {
+        let mut groups = Groups::default();
+        let start = 1_000 * COMPARE_MS;
+        groups.asks(start);
+        let mut counts = [0; 50];
+        for turn in 1..=40 {
+            let parts = groups.asks(start + turn * 15_000);
+            assert!(!parts.is_empty());
+            (0..50).for_each(|i| counts[i] += u32::from(parts.hold(&format!("m{i}"))));
+        }
+        assert_eq!(counts, [2; 50]);
+        // Turns that are rare compare all.
+        let late = groups.asks(start + 100 * COMPARE_MS);
+        assert!((0..50).all(|i| late.hold(&format!("m{i}"))));
+        assert!(groups.asks(start).is_empty());
     }
 
     #[test]

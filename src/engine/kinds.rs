@@ -4,6 +4,7 @@
 use super::{
     climate::{Departure, News},
     findings::{Case, Subject},
+    groups::Parts,
     options::Options,
     pace::Pace,
     state::SeriesState,
@@ -15,7 +16,7 @@ use crate::{
         kinds::{Change, Kind, Observed, PeerEvent, Slow, SlowEvent, classify},
     },
     series::{Archive, Meaning, rate, resolve},
-    signal::{Driver, Finding, FindingScope, GroupKey, Sample, SeriesKey, TimestampMs, is_stale},
+    signal::{Driver, Finding, FindingScope, GroupKey, METRIC_NAME, Sample, SeriesKey, TimestampMs, is_stale},
 };
 
 /// Samples before a disturbance that are looked at to name it, in intervals.
@@ -211,14 +212,18 @@ impl Tenant {
         }
     }
 
-    /// Levels of the series of groups that are large enough to be compared.
-    pub(super) fn levels(&self) -> Vec<(GroupKey, SeriesKey, f64)> {
-        let told = |series: &super::state::Series| {
+    /// Levels of the series of groups that are large enough to be compared, of some metrics.
+    pub(super) fn levels(&self, parts: Parts) -> Vec<(GroupKey, SeriesKey, f64)> {
+        let told = |slot: u32| {
+            let series = self.series.get(slot)?;
             let group = series.group.filter(|group| self.outlook.is_comparable(*group))?;
             let state = &series.state;
             let is_fit = state.speaks && !state.closed && !state.paused && state.level.is_finite();
             is_fit.then_some((group, series.key, state.level))
         };
-        self.series.iter().filter_map(told).collect()
+        let name = self.interner.get(METRIC_NAME);
+        let metrics = name.into_iter().flat_map(|name| self.index.values(name, None));
+        let asked = metrics.filter(|(metric, _)| parts.hold(self.interner.text(*metric)));
+        asked.flat_map(|(_, slots)| slots).filter_map(|slot| told(*slot)).collect()
     }
 }

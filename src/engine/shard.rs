@@ -147,8 +147,8 @@ impl Shard {
                 tenant.outlook.hear(news);
                 tenant.held = Held { here: tenant.told, all: news.held };
                 tenant.inherit(news);
-                if news.asks_levels {
-                    tenant.outlook.tidings.levels = tenant.levels();
+                if !news.asks_levels.is_empty() {
+                    tenant.outlook.tidings.levels = tenant.levels(news.asks_levels);
                 }
                 for (key, event) in &news.peers {
                     tenant.tell_peer(*key, news.now, event, &self.options);
