@@ -89,39 +89,74 @@ impl Shard {
         received: TimestampMs,
         sink: &mut dyn FnMut(&Scored<'_>),
     ) -> WriteReport {
+        let report = self.write_some(id, request, places, received, sink);
+        self.end_write(id, request, received, &report);
+        report
+    }
+
+    /// Writes some of what [`write`](Self::write) writes; [`end_write`](Self::end_write) is to follow.
+    pub fn write_some(
+        &mut self,
+        id: &TenantId,
+        request: &WriteRequest,
+        places: impl Iterator<Item = usize>,
+        received: TimestampMs,
+        sink: &mut dyn FnMut(&Scored<'_>),
+    ) -> WriteReport {
         let mut report = WriteReport::default();
+        let mut places = places.filter_map(|place| request.series().get(place));
+        let mut entries: Vec<&SeriesEntry> = Vec::with_capacity(AHEAD);
+        self.with_context(id, received, sink, |tenant, context| {
+            loop {
+                entries.clear();
+                entries.extend(places.by_ref().take(AHEAD).inspect(|entry| request.prefetch(entry)));
+                if entries.is_empty() {
+                    break;
+                }
+                let slots = tenant.locate(entries.iter().map(|entry| entry.identity.series));
+                for (entry, slot) in entries.iter().zip(slots) {
+                    write_series(tenant, request, entry, slot, context, &mut report);
+                }
+            }
+        });
+        report
+    }
+
+    /// What is to be done when a request is written, of which this is the report.
+    pub fn end_write(&mut self, id: &TenantId, request: &WriteRequest, received: TimestampMs, report: &WriteReport) {
+        let is_swept = self.with_context(id, received, &mut |_| {}, |tenant, context| {
+            if report.refused.keys().any(|why| why.is_limit()) {
+                // Time passes also for a tenant of which only new series come: those that have ended must leave to make
+                // room.
+                let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
+                tenant.newest = tenant.newest.max(newest);
+            }
+            tenant.lags = !context.is_present(tenant.newest);
+            tenant.sweep(context)
+        });
+        if is_swept {
+            let options = &self.options;
+            let oldest = |id: &TenantId| self.tenants.get(id).map(|tenant| options.oldest_kept(tenant.newest));
+            self.archive.forget(oldest);
+        }
+    }
+
+    fn with_context<R>(
+        &mut self,
+        id: &TenantId,
+        received: TimestampMs,
+        sink: &mut dyn FnMut(&Scored<'_>),
+        act: impl FnOnce(&mut Tenant, &mut Context<'_>) -> R,
+    ) -> R {
         let mut paces = std::mem::take(&mut self.paces);
         let options = self.options.clone();
         let ceiling = self.ceiling;
         let (tenant, archive) = self.tenant_and_archive(id);
         let bounds = Bounds::new(&options, ceiling, tenant.held);
         let mut context = Context { options: &options, bounds, paces: &mut paces, archive, received, sink };
-        let mut places = places.filter_map(|place| request.series().get(place));
-        let mut entries: Vec<&SeriesEntry> = Vec::with_capacity(AHEAD);
-        loop {
-            entries.clear();
-            entries.extend(places.by_ref().take(AHEAD).inspect(|entry| request.prefetch(entry)));
-            if entries.is_empty() {
-                break;
-            }
-            let slots = tenant.locate(entries.iter().map(|entry| entry.identity.series));
-            for (entry, slot) in entries.iter().zip(slots) {
-                write_series(tenant, request, entry, slot, &mut context, &mut report);
-            }
-        }
-        if report.refused.keys().any(|why| why.is_limit()) {
-            // Time passes also for a tenant of which only new series come: those that have ended must leave to make room.
-            let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
-            tenant.newest = tenant.newest.max(newest);
-        }
-        tenant.lags = !context.is_present(tenant.newest);
-        let is_swept = tenant.sweep(&context);
+        let result = act(tenant, &mut context);
         self.paces = paces;
-        if is_swept {
-            let oldest = |id: &TenantId| self.tenants.get(id).map(|tenant| options.oldest_kept(tenant.newest));
-            self.archive.forget(oldest);
-        }
-        report
+        result
     }
 
     /// Takes the metadata of a request.

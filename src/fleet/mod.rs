@@ -9,6 +9,7 @@
 //! Everything that changes the engine comes this way, so that the same journal gives the same state.
 
 mod chunks;
+mod desk;
 mod keeper;
 mod queue;
 mod read;
@@ -34,16 +35,17 @@ use crossbeam_channel::{Sender, bounded};
 use tokio::sync::oneshot;
 
 pub(crate) use self::queue::has_room;
-pub use self::{
-    keeper::{Keeper, Kept, StartError, SyncPolicy},
-    read::Reader,
-    saving::Stopped,
-};
 use self::{
+    desk::Part,
     queue::{Entrance, queue},
     saving::Piece,
     taking::Reply,
     threads::{Ended, Running, run_router, run_shard},
+};
+pub use self::{
+    keeper::{Keeper, Kept, StartError, SyncPolicy},
+    read::Reader,
+    saving::Stopped,
 };
 
 use crate::{
@@ -114,7 +116,7 @@ struct Gathering {
 }
 
 enum Message {
-    Write { tenant: TenantId, body: Arc<WriteRequest>, places: Vec<usize>, received: TimestampMs, gather: Gather },
+    Write(Part),
     Turn(Turn, Sender<Turned>),
     Tell(TenantId, Command, Sender<Told>),
     Heed(TenantId, Heed),

@@ -21,8 +21,8 @@ use crate::signal::TenantId;
 const CAPACITY: usize = 256;
 /// Inputs that are taken at once, to be written to the journal together.
 const BATCH: usize = 64;
-/// Work that the shards may have before them, in samples of known series: about 3 ms, for which whoever comes next has to
-/// wait. No more is taken until they have less.
+/// Work that the shards may have before them, in samples of known series: about 3 ms. No more is taken until they have less,
+/// but of tenants of which they have nothing.
 const AHEAD: u64 = 8_000;
 /// What an input costs beside its samples, in the same unit: its record, its messages and the answers to them.
 const EACH: u64 = 100;
@@ -63,6 +63,8 @@ struct Line<T> {
     rate: f64,
     /// With the samples of each.
     inputs: VecDeque<(u64, T)>,
+    /// What is taken of it and not done.
+    under_way: u64,
 }
 
 /// What an input that was taken is expected to cost.
@@ -76,7 +78,7 @@ struct Charge {
 impl<T> Line<T> {
     fn new() -> Self {
         // Of a tenant of which nothing is known, neither is any series.
-        Self { start: 0, rate: (1 + NEW_SERIES) as f64, inputs: VecDeque::new() }
+        Self { start: 0, rate: (1 + NEW_SERIES) as f64, inputs: VecDeque::new(), under_way: 0 }
     }
 }
 
@@ -101,24 +103,29 @@ impl<T> Lines<T> {
         Ok(())
     }
 
-    /// Whether there is something to take, and the shards have little before them.
+    /// Whether there is something to take.
     fn is_ready(&self) -> bool {
-        self.waiting > 0 && self.under_way < AHEAD
+        self.ring.iter().any(|whose| self.may_come(whose))
+    }
+
+    /// Whether an input of this tenant may be taken: the shards have little before them, or nothing of this one. They write
+    /// what different tenants sent in turns.
+    fn may_come(&self, whose: &Option<TenantId>) -> bool {
+        self.under_way < AHEAD || self.lines.get(whose).is_some_and(|line| line.under_way == 0)
     }
 
     /// The next input, unless the shards have enough to do; what it is charged is to be settled when it is done.
     fn pop(&mut self) -> Option<(T, Charge)> {
-        if !self.is_ready() {
-            return None;
-        }
         let start = |whose| self.lines.get(whose).map(|line: &Line<T>| line.start);
-        let (place, _) = self.ring.iter().enumerate().min_by_key(|(_, whose)| start(*whose))?;
+        let ready = self.ring.iter().enumerate().filter(|(_, whose)| self.may_come(whose));
+        let (place, _) = ready.min_by_key(|(_, whose)| start(*whose))?;
         let whose = self.ring.remove(place)?;
         let line = self.lines.get_mut(&whose)?;
         let (samples, input) = line.inputs.pop_front()?;
         let expected = (EACH + (samples as f64 * line.rate) as u64).min(MOST);
         self.now = self.now.max(line.start);
         line.start += expected;
+        line.under_way += expected;
         self.waiting -= 1;
         self.under_way += expected;
         if !line.inputs.is_empty() {
@@ -131,6 +138,7 @@ impl<T> Lines<T> {
     fn settle(&mut self, charge: &Charge, created: u64) {
         self.under_way = self.under_way.saturating_sub(charge.expected);
         let Some(line) = self.lines.get_mut(&charge.whose) else { return };
+        line.under_way = line.under_way.saturating_sub(charge.expected);
         let cost = charge.samples.saturating_add(created.saturating_mul(NEW_SERIES));
         line.start = (line.start + cost.saturating_add(EACH).min(MOST)).saturating_sub(charge.expected);
         if charge.samples > 0 {

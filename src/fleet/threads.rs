@@ -6,12 +6,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{
     Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
+    desk::{Desk, Part},
     queue::Exit,
     saving::{Outlet, Pieces},
     taking::{Reply, Takes, billed, take_batch},
 };
 use crate::{
-    engine::{Head, Router, Shard, Share, Told, Trainer, malformed},
+    engine::{Head, Router, Shard, Share, Told, Trainer, WriteReport, malformed},
     signal::{Command, Finding, TenantId},
 };
 
@@ -31,17 +32,22 @@ impl Drop for Vital {
 pub(super) fn run_shard(share: Share, messages: &Receiver<Message>) -> Shard {
     let _vital = Vital("shard");
     let mut shard = share.adopt();
-    let mut outlet: Option<Outlet> = None;
+    let (mut desk, mut outlet) = (Desk::default(), None::<Outlet>);
     loop {
-        let next = match &outlet {
-            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(outlet) => messages.recv_timeout(outlet.patience()),
-        };
-        match next {
-            Ok(Message::Save(sender)) => outlet = Outlet::begin(sender, &mut shard),
-            Ok(message) => take(&mut shard, message),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+        desk.look(messages, &mut shard);
+        if !desk.go_on(&mut shard) {
+            let next = match (desk.held(), &outlet) {
+                (Some(message), _) => Ok(message),
+                (None, None) => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                (None, Some(outlet)) => messages.recv_timeout(outlet.patience()),
+            };
+            match next {
+                Ok(Message::Write(part)) => desk.put(part, &mut shard),
+                Ok(Message::Save(sender)) => outlet = Outlet::begin(sender, &mut shard),
+                Ok(message) => take(&mut shard, message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         let _ended = outlet.take_if(|outlet| !outlet.go_on(&mut shard));
     }
@@ -53,11 +59,6 @@ pub(super) fn run_shard(share: Share, messages: &Receiver<Message>) -> Shard {
 
 fn take(shard: &mut Shard, message: Message) {
     match message {
-        Message::Write { tenant, body, places, received, gather } => {
-            shard.declare(&tenant, &body);
-            let report = shard.write(&tenant, &body, places.into_iter(), received, &mut |_| {});
-            finish(&gather, report);
-        }
         Message::Turn(turn, reply) => {
             let _ = reply.send(shard.turn(&turn));
         }
@@ -66,12 +67,13 @@ fn take(shard: &mut Shard, message: Message) {
             let _ = reply.send(shard.tell(&tenant, &command));
         }
         Message::Heed(tenant, heed) => shard.heed(&tenant, &heed),
-        Message::Save(_) => {}
         Message::Ask(question) => question(shard),
+        Message::Write(_) | Message::Save(_) => unreachable!("taken by the loop"),
     }
 }
 
-fn finish(gather: &Gather, report: crate::engine::WriteReport) {
+/// A shard has done its part of a request.
+pub(super) fn finish(gather: &Gather, report: WriteReport) {
     let mut gathering = gather.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     gathering.report.merge(report);
     gathering.left -= 1;
@@ -123,10 +125,16 @@ impl Takes for Running {
         let gathering = Gathering { left: parts.len(), report: malformed(&request.body), reply };
         let gather = Arc::new(std::sync::Mutex::new(gathering));
         for (shard, places) in parts {
-            let (tenant, body) = (request.tenant.clone(), request.body.clone());
-            let message = Message::Write { tenant, body, places, received: request.received, gather: gather.clone() };
+            let part = Part {
+                tenant: request.tenant.clone(),
+                body: request.body.clone(),
+                places: places.into_iter(),
+                received: request.received,
+                report: WriteReport::default(),
+                gather: gather.clone(),
+            };
             // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
-            let _ = self.shards[shard].send(message);
+            let _ = self.shards[shard].send(Message::Write(part));
         }
     }
 
