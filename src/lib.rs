@@ -9,6 +9,8 @@ pub mod config;
 
 pub mod ingest;
 
+pub mod logs;
+
 pub mod series;
 
 pub mod anomaly;

@@ -12,7 +12,9 @@ pub mod demo;
 #[cfg(feature = "loadgen")]
 pub mod loadgen;
 mod logging;
+mod logs;
 mod models;
+mod progress;
 mod serve;
 
 /// A lookout beside Prometheus: learns what is normal for every series, says what is wrong and why.
@@ -36,6 +38,8 @@ enum Command {
     /// Write realistic series to a receiver of remote write, and tell what it takes and what that costs it
     #[cfg(feature = "loadgen")]
     Loadgen(loadgen::Args),
+    /// Print the templates of log files: what their lines say, how often, and what is odd
+    Logs(logs::Args),
     /// List the forests that were trained, carry them from one vigie to another
     Models(models::Args),
     /// Check a configuration file, or print the manual of its keys
@@ -55,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backtest(args) => backtest::run(args),
         #[cfg(feature = "loadgen")]
         Command::Loadgen(args) => loadgen::run(args),
+        Command::Logs(args) => logs::run(&args),
         Command::Models(args) => models::run(args),
         Command::Config(args) => config::run(args),
     }

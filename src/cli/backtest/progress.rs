@@ -1,8 +1,8 @@
 //! How far a replay has come, on stderr.
 
-use std::{io::IsTerminal as _, time::Duration};
+use indicatif::ProgressBar;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::cli::progress;
 
 /// A bar on a terminal, a line for each finished part elsewhere, warnings in both. Shared by threads.
 #[derive(Debug)]
@@ -15,13 +15,7 @@ pub(super) struct Progress {
 impl Progress {
     /// `total` is in bytes for files; any unit will do.
     pub(super) fn new(total: u64, quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let style =
-                ProgressStyle::with_template("{bar:32} {percent:>3} %  {elapsed} gone, {eta} to go  {wide_msg}");
-            let bar = ProgressBar::new(total.max(1)).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(Duration::from_millis(250));
-            bar
-        });
+        let bar = if quiet { None } else { progress::bar(total) };
         Self { bar, quiet }
     }
 

@@ -1,0 +1,126 @@
+//! Logs: from lines to templates.
+//!
+//! Line → masked tokens → leaf (exact masked line; a cache) → template (a set of leaves). What a line costs is the masker
+//! and one look into the cache; only lines that were not seen lately are grouped.
+
+mod cache;
+mod mask;
+mod severity;
+mod template;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use cache::Cache;
+use mask::Masker;
+use template::Templates;
+
+pub use severity::severity;
+pub use template::TemplateId;
+
+/// Number of a template in the parser that found it. It stays true: when templates turn out to be one, the later ones become
+/// aliases of the first, see [`Parser::root`].
+pub type TemplateNumber = u32;
+
+/// Finds the templates of the lines of one source, line by line.
+#[derive(Debug, Default)]
+pub struct Parser {
+    masker: Masker,
+    cache: Cache,
+    templates: Templates,
+    /// Lines of each template, those of its aliases included once they are merged.
+    counts: Vec<u64>,
+}
+
+impl Parser {
+    /// The template of a line. Lines longer than 200 words are known by these.
+    pub fn parse(&mut self, line: &[u8]) -> TemplateNumber {
+        let masked = self.masker.mask(line);
+        // 0 is nothing in the cache.
+        let hash = xxh3_64(masked).max(1);
+        let known = match self.cache.get(hash) {
+            Some(known) => self.templates.root(known),
+            None => {
+                let number = self.templates.place(masked);
+                self.cache.insert(hash, number);
+                self.counts.resize(self.templates.made(), 0);
+                for (old, new) in self.templates.take_merged() {
+                    self.counts[new as usize] += std::mem::take(&mut self.counts[old as usize]);
+                }
+                number
+            }
+        };
+        self.counts[known as usize] += 1;
+        known
+    }
+
+    /// What a template is called now.
+    #[must_use]
+    pub fn root(&self, number: TemplateNumber) -> TemplateNumber {
+        self.templates.root(number)
+    }
+
+    /// By what a template is known everywhere and always.
+    #[must_use]
+    pub fn id(&self, number: TemplateNumber) -> TemplateId {
+        self.templates.id(number)
+    }
+
+    /// Text of a template, `<*>` where lines differ.
+    #[must_use]
+    pub fn text(&self, number: TemplateNumber) -> String {
+        self.templates.text(number)
+    }
+
+    /// Templates that are not aliases, with the number of lines of each, in the order of their first lines. The numbers add
+    /// up to the lines parsed.
+    pub fn counts(&self) -> impl Iterator<Item = (TemplateNumber, u64)> {
+        let counts = self.counts.iter().enumerate().map(|(number, count)| (number as TemplateNumber, *count));
+        counts.filter(|(number, _)| self.templates.root(*number) == *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(lines: &[&str]) -> (Vec<TemplateNumber>, Parser) {
+        let mut parser = Parser::default();
+        let numbers: Vec<_> = lines.iter().map(|line| parser.parse(line.as_bytes())).collect();
+        (numbers.into_iter().map(|number| parser.root(number)).collect(), parser)
+    }
+
+    #[test]
+    fn lines_that_differ_in_values_are_one_template() {
+        let lines = ["Connection from 10.0.0.1 port 22", "Connection from 10.0.0.2 port 23", "Disconnected"];
+        let (numbers, parser) = parse(&lines);
+        assert_eq!(numbers, [0, 0, 1]);
+        assert_eq!(parser.text(0), "Connection from <*> port <*>");
+    }
+
+    #[test]
+    fn four_words_at_one_place_are_a_value() {
+        let lines = ["state of disk alpha is fine", "state of disk beta is fine", "state of disk gamma is fine"];
+        assert_eq!(parse(&lines).0, [0, 1, 2]);
+        let lines = [&lines[..], &["state of disk delta is fine", "state of disk omega is fine"]].concat();
+        let (numbers, parser) = parse(&lines);
+        assert_eq!(numbers, [0; 5]);
+        assert_eq!(parser.text(0), "state of disk <*> is fine");
+        assert_eq!(parser.counts().collect::<Vec<_>>(), [(0, 5)]);
+    }
+
+    #[test]
+    fn states_are_not_values() {
+        let lines = ["job is UP now", "job is DOWN now", "job is LOST now", "job is BAD now", "job is OLD now"];
+        assert_eq!(parse(&lines).0, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn counts_add_up() {
+        let mut parser = Parser::default();
+        for i in 0..5_000 {
+            parser.parse(format!("worker {} took {i} ms for {}", ["a", "b", "c", "d", "e"][i % 5], i % 700).as_bytes());
+            parser.parse(format!("{} {} {}", i % 3, "x".repeat(i % 50), "yz".repeat(i % 31)).as_bytes());
+        }
+        assert_eq!(parser.counts().map(|(_, count)| count).sum::<u64>(), 10_000);
+    }
+}
