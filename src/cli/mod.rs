@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "backtest")]
 pub mod backtest;
 mod config;
+mod csv;
 #[cfg(feature = "demo")]
 pub mod demo;
 #[cfg(feature = "loadgen")]

@@ -5,6 +5,7 @@
 
 mod cache;
 mod mask;
+pub mod sessions;
 mod severity;
 mod template;
 

@@ -1,10 +1,11 @@
 //! Reads CSV as it is found in the wild, writes it so that everyone can read it.
 
-use std::{borrow::Cow, path::Path};
+use std::path::Path;
 
 use polars::prelude::{CsvReadOptions, DataFrame, NullValues, SerReader as _};
 
 use super::{table::TableError, time::parse_time};
+pub(super) use crate::cli::csv::field;
 
 /// How a missing value is written here and there.
 const MISSING: [&str; 10] = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "-"];
@@ -77,15 +78,6 @@ fn explain(path: &Path, separator: u8) -> Option<TableError> {
         }
     }
     open_since.map(|line| TableError::OpenQuote { line })
-}
-
-/// `text` as one field.
-pub(super) fn field(text: &str) -> Cow<'_, str> {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\"")).into()
-    } else {
-        text.into()
-    }
 }
 
 /// A number as one field: as short as it can be read back in single precision, empty when there is none.

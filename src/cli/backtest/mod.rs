@@ -15,6 +15,7 @@ mod order;
 mod progress;
 mod replay;
 mod report;
+mod sessions;
 mod summary;
 mod table;
 mod time;
@@ -60,6 +61,11 @@ pub struct Args {
     /// A file to learn from first; nothing is reported of it
     #[arg(long, value_name = "FILE", conflicts_with = "prometheus")]
     train: Option<PathBuf>,
+
+    /// PATH is a CSV file of sessions: an id, `events` (names, a blank between two of them) and `split`; learn from the
+    /// rows with split train, without labels, and judge those with test
+    #[arg(long, conflicts_with_all = ["prometheus", "train", "ignore", "step", "labels"])]
+    sessions: bool,
 
     /// Columns that are no series, separated by commas
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', conflicts_with = "prometheus")]
@@ -138,12 +144,26 @@ fn parse_tolerance(text: &str) -> Result<i64, String> {
 /// Nothing could be replayed or written; the message says why. Single files of a folder that cannot be read are told
 /// on stderr and make the exit code 1.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.sessions {
+        return judge_sessions(&args);
+    }
     let terms = Terms { budget: args.judging.budget, tolerance_ms: args.judging.tolerance };
     let judge = args.judging.labels.as_ref().map(|source| Judge::new(source, terms)).transpose()?;
     match &args.prometheus {
         Some(url) => replay_history(&args, url, judge.as_ref()),
         None => replay_files(&args, judge.as_ref()),
     }
+}
+
+fn judge_sessions(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = args.path.as_deref().context("name a file")?;
+    let (file, anomalous, judged) = sessions::run(path, &args.out)?;
+    if !args.quiet {
+        let mut stdout = std::io::stdout().lock();
+        // A reader that has gone away is no error of the replay.
+        let _ = writeln!(stdout, "{anomalous} of {judged} sessions are anomalous: {}", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn replay_files(args: &Args, judge: Option<&Judge>) -> anyhow::Result<ExitCode> {

@@ -8,7 +8,10 @@ use std::{
 
 use hashbrown::HashMap;
 
-use crate::logs::{Parser, TemplateNumber};
+use crate::{
+    cli::csv::field,
+    logs::{Parser, TemplateNumber},
+};
 
 /// Writes a row for each line: its number from 1, the id and the text of its template, as they are known at the end.
 pub(super) fn write(path: &Path, parser: &Parser, numbers: &[TemplateNumber]) -> io::Result<()> {
@@ -17,13 +20,8 @@ pub(super) fn write(path: &Path, parser: &Parser, numbers: &[TemplateNumber]) ->
     let mut known: HashMap<TemplateNumber, String> = HashMap::new();
     for (at, number) in numbers.iter().enumerate() {
         let root = parser.root(*number);
-        let rest = known.entry(root).or_insert_with(|| format!("{},{}", parser.id(root), quoted(&parser.text(root))));
+        let rest = known.entry(root).or_insert_with(|| format!("{},{}", parser.id(root), field(&parser.text(root))));
         writeln!(out, "{},{rest}", at + 1)?;
     }
     out.flush()
-}
-
-fn quoted(text: &str) -> String {
-    let needs = |c| matches!(c, ',' | '"' | '\n' | '\r');
-    if text.contains(needs) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
