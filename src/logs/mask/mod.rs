@@ -218,7 +218,7 @@ mod tests {
             ("GET http://a.b/c?d=1, then", "GET http://<*>, then"),
             ("cpu CPU#3 at C:\\x\\y.dll mac 00:1b:44:11:3a:b7", "cpu CPU#<*> at <*> mac <*>"),
             ("msg=\"disk is full\" level=info", "msg=\"disk~is~full\" level=info"),
-            ("x=[1, 2, 3, 4]", "x=[<*>]"),
+            ("x=[1,2,3] y 1 2 3", "x=[<*>] y <*>"),
             ("read 5. Then 6. more", "read <*>. Then <*> more"),
             ("", ""),
             ("   ", ""),

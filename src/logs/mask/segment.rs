@@ -4,92 +4,44 @@
 
 use super::class::{all, is_alpha, is_digit, is_hex, is_letter, is_lower, trim_end, without_dots};
 
-/// Longest unit of measure in bytes.
-const UNIT_BYTES: usize = 5;
-
-/// Units of measure that follow a number without a blank, in lower case.
-const UNITS: [&[u8]; 40] = [
-    b"b", b"kb", b"mb", b"gb", b"tb", b"kib", b"mib", b"gib", b"k", b"m", b"g", b"t", b"bytes", b"byte", b"ns", b"us",
-    b"ms", b"s", b"sec", b"secs", b"min", b"mins", b"h", b"hrs", b"d", b"hz", b"khz", b"mhz", b"ghz", b"%", b"x",
-    b"th", b"st", b"nd", b"rd", b"v", b"c", b"w", b"kw", b"l",
+/// Units of measure that follow a number without a blank, in lower case, by length.
+const UNITS: [&[&[u8]]; 6] = [
+    &[],
+    &[b"b", b"k", b"m", b"g", b"t", b"s", b"h", b"d", b"%", b"x", b"v", b"c", b"w", b"l"],
+    &[b"kb", b"mb", b"gb", b"tb", b"ns", b"us", b"ms", b"hz", b"th", b"st", b"nd", b"rd", b"kw"],
+    &[b"kib", b"mib", b"gib", b"sec", b"min", b"hrs", b"khz", b"mhz", b"ghz"],
+    &[b"byte", b"secs", b"mins"],
+    &[b"bytes"],
 ];
 
-/// Names with digits in them that are words, in lower case.
-const TECHNICAL: [&[u8]; 65] = [
-    b"sha1",
-    b"sha224",
-    b"sha256",
-    b"sha384",
-    b"sha512",
-    b"md5",
-    b"crc32",
-    b"utf8",
-    b"utf-8",
-    b"utf16",
-    b"utf-16",
-    b"ipv4",
-    b"ipv6",
-    b"x86",
-    b"x86_64",
-    b"x64",
-    b"amd64",
-    b"arm64",
-    b"aarch64",
-    b"i386",
-    b"i586",
-    b"i686",
-    b"http/1.0",
-    b"http/1.1",
-    b"http/2",
-    b"http/3",
-    b"http2",
-    b"h2c",
-    b"log4j",
-    b"slf4j",
-    b"k8s",
-    b"s3",
-    b"ec2",
-    b"oauth2",
-    b"base64",
-    b"int8",
-    b"int16",
-    b"int32",
-    b"int64",
-    b"uint8",
-    b"uint16",
-    b"uint32",
-    b"uint64",
-    b"float32",
-    b"float64",
-    b"pkcs8",
-    b"pkcs12",
-    b"tls1.2",
-    b"tls1.3",
-    b"tlsv1",
-    b"tlsv1.2",
-    b"tlsv1.3",
-    b"sslv3",
-    b"h264",
-    b"h265",
-    b"mp3",
-    b"mp4",
-    b"ext3",
-    b"ext4",
-    b"win32",
-    b"win64",
-    b"iso8859-1",
-    b"iso-8859-1",
-    b"rs232",
-    b"802.11",
+/// Names with digits in them that are words, in lower case, by length.
+const TECHNICAL: [&[&[u8]]; 11] = [
+    &[],
+    &[],
+    &[b"s3"],
+    &[b"md5", b"x86", b"x64", b"h2c", b"k8s", b"ec2", b"mp3", b"mp4"],
+    &[b"sha1", b"utf8", b"ipv4", b"ipv6", b"i386", b"i586", b"i686", b"int8", b"h264", b"h265", b"ext3", b"ext4"],
+    &[
+        b"crc32", b"utf-8", b"utf16", b"amd64", b"arm64", b"http2", b"log4j", b"slf4j", b"int16", b"int32", b"int64",
+        b"uint8", b"pkcs8", b"tlsv1", b"sslv3", b"win32", b"win64", b"rs232",
+    ],
+    &[
+        b"sha224", b"sha256", b"sha384", b"sha512", b"utf-16", b"x86_64", b"http/2", b"http/3", b"oauth2", b"base64",
+        b"uint16", b"uint32", b"uint64", b"pkcs12", b"tls1.2", b"tls1.3", b"802.11",
+    ],
+    &[b"aarch64", b"float32", b"float64", b"tlsv1.2", b"tlsv1.3"],
+    &[b"http/1.0", b"http/1.1"],
+    &[b"iso8859-1"],
+    &[b"iso-8859-1"],
 ];
 
-fn is_among(text: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|word| text.eq_ignore_ascii_case(word))
+fn is_among(text: &[u8], words: &[&[&[u8]]]) -> bool {
+    words.get(text.len()).is_some_and(|words| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }
 
 /// Whether it is a name with digits in it that is a word.
 pub(super) fn is_technical(text: &[u8]) -> bool {
-    (2..=10).contains(&text.len()) && is_among(text, &TECHNICAL)
+    is_among(text, &TECHNICAL)
 }
 
 fn count_digits(text: &[u8]) -> usize {
@@ -150,7 +102,7 @@ pub(super) fn is_measure(text: &[u8]) -> bool {
         let digits =
             rest.iter().enumerate().take_while(|(i, byte)| is_digit(**byte) || **byte == b'.' && *i > 0).count();
         let unit = rest[digits..].iter().take_while(|byte| is_letter(**byte) || **byte == b'%').count();
-        if digits == 0 || unit > UNIT_BYTES || !is_among(&rest[digits..digits + unit], &UNITS) {
+        if digits == 0 || !is_among(&rest[digits..digits + unit], &UNITS) {
             return false;
         }
         rest = &rest[digits + unit..];
@@ -170,14 +122,12 @@ pub(super) fn is_value(segment: &[u8], before: u8, after: u8) -> bool {
         core = trim_end(core, |byte| byte == b'-');
     }
     let Some(first) = core.first().copied() else { return false };
+    if is_number(core) {
+        return true;
+    }
     let digits = count_digits(core);
-    if digits > 0 {
-        if is_number(core) {
-            return true;
-        }
-        if is_technical(core) {
-            return false;
-        }
+    if digits > 0 && is_technical(core) {
+        return false;
     }
     if is_hexadecimal(core) {
         return true;
