@@ -4,6 +4,7 @@
 //! and one look into the cache; only lines that were not seen lately are grouped.
 
 mod cache;
+mod front;
 mod mask;
 pub mod sessions;
 mod severity;
@@ -22,36 +23,74 @@ pub use template::TemplateId;
 /// aliases of the first, see [`Parser::root`].
 pub type TemplateNumber = u32;
 
+/// Templates of a parser. When there are more, a quarter is forgotten, those first whose last line is longest ago.
+const TEMPLATES: usize = 20_000;
+
 /// Finds the templates of the lines of one source, line by line.
 #[derive(Debug, Default)]
 pub struct Parser {
+    /// What a line of JSON or logfmt says.
+    message: Vec<u8>,
     masker: Masker,
     cache: Cache,
     templates: Templates,
-    /// Lines of each template, those of its aliases included once they are merged.
-    counts: Vec<u64>,
+    lines: u64,
+    /// Of each template; those of its aliases included once they are merged.
+    tallies: Vec<Tally>,
+    /// Templates that are no aliases.
+    known: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    lines: u64,
+    /// The last line, counted from 1.
+    last: u64,
 }
 
 impl Parser {
-    /// The template of a line. Lines longer than 200 words are known by these.
+    /// The template of a line: of JSON and logfmt by the message and the keys, of lines longer than 200 words by these.
     pub fn parse(&mut self, line: &[u8]) -> TemplateNumber {
+        let line = if front::message(line, &mut self.message) { &self.message } else { line };
         let masked = self.masker.mask(line);
         // 0 is nothing in the cache.
         let hash = xxh3_64(masked).max(1);
-        let known = match self.cache.get(hash) {
+        let number = match self.cache.get(hash) {
             Some(known) => self.templates.root(known),
             None => {
                 let number = self.templates.place(masked);
                 self.cache.insert(hash, number);
-                self.counts.resize(self.templates.made(), 0);
-                for (old, new) in self.templates.take_merged() {
-                    self.counts[new as usize] += std::mem::take(&mut self.counts[old as usize]);
-                }
+                self.take_merged();
                 number
             }
         };
-        self.counts[known as usize] += 1;
-        known
+        self.lines += 1;
+        let tally = &mut self.tallies[number as usize];
+        (tally.lines, tally.last) = (tally.lines + 1, self.lines);
+        if self.known > TEMPLATES {
+            self.forget();
+        }
+        self.templates.root(number)
+    }
+
+    fn take_merged(&mut self) {
+        self.known += self.templates.made() - self.tallies.len();
+        self.tallies.resize(self.templates.made(), Tally::default());
+        for (old, new) in self.templates.take_merged() {
+            let old = std::mem::take(&mut self.tallies[old as usize]);
+            let new = &mut self.tallies[new as usize];
+            (new.lines, new.last) = (new.lines + old.lines, new.last.max(old.last));
+            self.known -= 1;
+        }
+    }
+
+    fn forget(&mut self) {
+        let mut known: Vec<TemplateNumber> = self.counts().map(|(number, _)| number).collect();
+        known.sort_by_key(|number| self.tallies[*number as usize].last);
+        known.truncate(TEMPLATES / 4);
+        self.templates.forget(&known);
+        self.cache = Cache::default();
+        self.take_merged();
     }
 
     /// What a template is called now.
@@ -75,7 +114,7 @@ impl Parser {
     /// Templates that are not aliases, with the number of lines of each, in the order of their first lines. The numbers add
     /// up to the lines parsed.
     pub fn counts(&self) -> impl Iterator<Item = (TemplateNumber, u64)> {
-        let counts = self.counts.iter().enumerate().map(|(number, count)| (number as TemplateNumber, *count));
+        let counts = self.tallies.iter().enumerate().map(|(number, tally)| (number as TemplateNumber, tally.lines));
         counts.filter(|(number, _)| self.templates.root(*number) == *number)
     }
 }
@@ -113,6 +152,35 @@ mod tests {
     fn states_are_not_values() {
         let lines = ["job is UP now", "job is DOWN now", "job is LOST now", "job is BAD now", "job is OLD now"];
         assert_eq!(parse(&lines).0, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn there_are_only_so_many_templates() {
+        let mut parser = Parser::default();
+        let letters = |mut n: usize| {
+            let mut word = String::new();
+            (0..4).for_each(|_| {
+                word.push(char::from(b'a' + (n % 26) as u8));
+                n /= 26;
+            });
+            word
+        };
+        // Words in capitals are states: they are not taken for values before there are very many at one place.
+        for i in 0..60_000 {
+            let (first, second) = (letters(i).to_uppercase(), letters(i * 7_919).to_uppercase());
+            parser.parse(format!("{first} {}", [&second, "is a long one"][i % 2]).as_bytes());
+            parser.parse(b"it goes on as ever");
+            assert!(parser.known <= TEMPLATES);
+        }
+        let counts: Vec<_> = parser.counts().collect();
+        assert_eq!(counts.len(), parser.known);
+        assert!(counts.iter().any(|(number, _)| parser.text(*number) == "<*>"), "some were forgotten");
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 120_000);
+        let steady = parser.parse(b"it goes on as ever");
+        assert_eq!(
+            (parser.text(steady), parser.tallies[steady as usize].lines),
+            ("it goes on as ever".to_owned(), 60_001)
+        );
     }
 
     #[test]

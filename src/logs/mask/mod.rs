@@ -16,6 +16,9 @@ pub(super) const VALUE: u8 = 1;
 pub(super) const BLANK: u8 = 2;
 /// Tokens of a line that are looked at; what is beyond belongs to no template.
 const TOKENS: usize = 200;
+/// Bytes of a token that are looked at, and of all of them.
+const TOKEN_BYTES: usize = 1_024;
+const LINE_BYTES: usize = 4_096;
 /// Longest quoted value in bytes, with one of its quotes, that stays one token.
 const QUOTED: usize = 64;
 
@@ -122,13 +125,13 @@ impl Masker {
                 classes |= class;
                 at += 1;
             }
-            if start == at || self.tokens.len() == TOKENS {
+            if start == at || self.tokens.len() == TOKENS || self.text.len() > LINE_BYTES {
                 return hints;
             }
             if !self.tokens.is_empty() {
                 self.text.push(b' ');
             }
-            let token = &line[start..at];
+            let token = &line[start..at.min(start + TOKEN_BYTES)];
             let first = self.text.len();
             if is_plain(token, classes) {
                 self.text.extend_from_slice(token);
@@ -199,6 +202,17 @@ mod tests {
     fn mask(line: &str) -> String {
         let masked = Masker::default().mask(line.as_bytes()).to_vec();
         String::from_utf8(masked).unwrap().replace('\u{1}', "<*>").replace('\u{2}', "~")
+    }
+
+    #[test]
+    fn very_long_lines_cost_no_more_than_long_ones() {
+        let mut masker = Masker::default();
+        let word = "word,".repeat(100_000);
+        assert_eq!(masker.mask(word.as_bytes()).len(), TOKEN_BYTES);
+        let line = "a_rather_long_word_without_digits ".repeat(10_000);
+        assert!(masker.mask(line.as_bytes()).len() < LINE_BYTES + TOKEN_BYTES);
+        let line = "a ".repeat(1_000);
+        assert_eq!(masker.mask(line.as_bytes()).len(), 2 * TOKENS - 1);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use form::{Form, Signature, chain};
 use unit::{Kind, Readiness, Unit};
 
+use super::mask::VALUE;
+
 /// So many different plain words at one place make it a value.
 const WORDS: usize = 4;
 /// The same for the first word, states and truth values.
@@ -82,6 +84,8 @@ pub(super) struct Templates {
     contexts: HashMap<u64, Vec<Number>>,
     alike: HashMap<u64, VecDeque<Number>>,
     depth: usize,
+    /// Stands for those that were forgotten.
+    other: Option<Number>,
     /// Pairs of what was merged and into what, since they were last asked for.
     merged: Vec<(Number, Number)>,
 }
@@ -146,10 +150,27 @@ impl Templates {
         {
             return *known;
         }
+        let number = self.add(form);
+        self.enter(number);
+        self.root(number)
+    }
+
+    fn add(&mut self, form: Form) -> Number {
         let number = self.templates.len() as Number;
         let id = TemplateId(form::hash(&form.text()));
-        self.by_signature.insert(signature.hash, number);
-        self.by_length.entry(form.tokens.len()).or_default().push(number);
+        self.templates.push(Template { id, parent: number, form, is_wide: false });
+        number
+    }
+
+    /// Makes a template known, and merges it with those that it is one with.
+    fn enter(&mut self, number: Number) {
+        let Template { form, is_wide, .. } = &self.templates[number as usize];
+        let length = form.tokens.len();
+        self.by_signature.insert(form.signature().hash, number);
+        self.by_length.entry(length).or_default().push(number);
+        if *is_wide {
+            self.wide.entry(length).or_default().push(number);
+        }
         for place in form.places(Kind::Constant) {
             let Some(context) = form.context(place) else { continue };
             if self.contexts.len() < CONTEXTS || self.contexts.contains_key(&context) {
@@ -159,25 +180,41 @@ impl Templates {
                 }
             }
         }
-        self.templates.push(Template { id, parent: number, form, is_wide: false });
         self.generalise(number);
         if self.is_root(number) {
             self.generalise_several(number);
         }
-        self.root(number)
     }
 
-    /// Makes words values where a word in their context has become one. Returns whether there were any.
-    fn fill_slots(&self, form: &mut Form) -> bool {
-        let mut is_changed = false;
+    /// Forgets templates: they become aliases of one that stands for all that were forgotten. What was noted of them goes.
+    pub(super) fn forget(&mut self, gone: &[Number]) {
+        let other = match self.other {
+            Some(other) => other,
+            None => self.add(Form::of(&[VALUE])),
+        };
+        self.other = Some(other);
+        gone.iter().filter(|number| **number != other).for_each(|number| self.merge(*number, other));
+        self.by_signature = HashMap::new();
+        self.places = HashMap::new();
+        self.wide = HashMap::new();
+        self.by_length = HashMap::new();
+        self.contexts = HashMap::new();
+        self.alike = HashMap::new();
+        for number in 0..self.templates.len() as Number {
+            if self.is_root(number) && number != other {
+                self.enter(number);
+            }
+        }
+    }
+
+    /// Makes words values where a word in their context has become one.
+    fn fill_slots(&self, form: &mut Form) {
         for place in form.places(Kind::Constant).collect::<Vec<_>>() {
             let is_slot = form.context(place).is_some_and(|context| self.slots.contains(&context));
             if is_slot && Readiness::of(&form.unit(place).text) != Readiness::State {
                 form.make_value(place);
-                is_changed = true;
             }
         }
-        is_changed
     }
 
     /// Notes what a template has at each place, and makes the first place a value where that is enough.
@@ -284,8 +321,9 @@ impl Templates {
             }
             let differs = |place: &&Spot| template.form.unit(**place).text != form.unit(**place).text;
             let differing: Vec<Spot> = words.iter().filter(differs).copied().collect();
-            let few = !differing.is_empty() && 2 * differing.len() <= words.len();
-            if few && differing.iter().all(|place| is_free(&template.form, place)) {
+            let agree = words.len() - differing.len();
+            let are_alike = !differing.is_empty() && (agree >= differing.len() || agree >= 2);
+            if are_alike && differing.iter().all(|place| is_free(&template.form, place)) {
                 let group = *known.entry(differing.clone()).or_insert_with(|| {
                     groups.push((differing, Vec::new()));
                     groups.len() - 1
@@ -301,7 +339,9 @@ impl Templates {
                 texts.len()
             };
             let all = |place| is_free(form, place) && 4 * distinct(place) >= 3 * group.len();
-            if group.len() >= SEVERAL && differing.iter().all(all) {
+            // Free text may well be the larger part, but then there is very much of it.
+            let enough = if words.len() >= 2 * differing.len() { SEVERAL } else { STATES };
+            if group.len() >= enough && differing.iter().all(all) {
                 let mut common = form.clone();
                 differing.iter().for_each(|place| common.make_value(*place));
                 group.sort_unstable();
