@@ -11,6 +11,7 @@ mod damage;
 mod determinism;
 mod limits;
 mod loadgen;
+mod logs;
 mod memory;
 mod prometheus;
 mod promql;

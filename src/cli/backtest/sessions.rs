@@ -43,7 +43,7 @@ pub(super) fn run(path: &Path, out: &Path) -> anyhow::Result<(PathBuf, usize, us
     let (mut judged, mut anomalous) = (0, 0);
     for (row, events) in rows().filter(|(row, _)| is_of(*row, "test")) {
         let broken = relations.broken(events.split_whitespace());
-        let score: f64 = broken.iter().map(|broken| broken.surprise).sum();
+        let score = broken.iter().fold(0.0, |sum, broken| sum + broken.surprise);
         let why: Vec<String> = broken.iter().map(|Broken { relation, .. }| relation.to_string()).collect();
         judged += 1;
         anomalous += usize::from(!broken.is_empty());
