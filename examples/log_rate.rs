@@ -2,6 +2,7 @@
 //! templates and the fastest run in seconds, as JSON. With numbers behind the file, also the templates after so many lines.
 //!
 //! usage: log_rate FILE [LINES...]
+#![allow(clippy::print_stdout)]
 
 use std::{error::Error, time::Instant};
 

@@ -6,6 +6,7 @@
 mod cache;
 mod front;
 mod mask;
+pub mod redact;
 pub mod sessions;
 mod severity;
 mod template;
