@@ -29,7 +29,9 @@ impl<'de> Visitor<'de> for Object<'_> {
             if outer > 0 {
                 self.0.path.push('_');
             }
-            self.0.path.push_str(&names::label_name(&name));
+            // Most names need no change; building them anew would cost as much as reading the values.
+            let is_plain = name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            self.0.path.push_str(&if is_plain { name } else { names::label_name(&name).into() });
             map.next_value_seed(Value(self.0))?;
             self.0.path.truncate(outer);
         }

@@ -128,6 +128,14 @@ fn a_record_is_a_document_with_a_tag() {
 }
 
 #[test]
+fn what_fluent_logger_sends() {
+    // Version 0.11.1, with and without nanoseconds.
+    let bytes = b"\x93\xa7app.web\xd7\x00k\x02<\xd7'\xec\xba6\x83\xa7message\xa2hi\xa5level\xa4warn\xa1n\x82\xa1a\xcb?\xf8\x00\x00\x00\x00\
+        \x00\x00\xa1b\xc0\x93\xa7app.web\xcek\x02<\xd7\x81\xa4from\xa1x";
+    assert_eq!(lines(bytes), (vec!["hi".to_owned(), r#"{"from":"x"}"#.to_owned()], 0));
+}
+
+#[test]
 fn a_record_without_text_is_json() {
     let document = [&[0x82], &*text("a"), &[0x01], &[0x07], &*map(&[("b", &text("\""))])].concat();
     let (lines, _) = lines(&list(&[&text("t"), &TIME, &document]));

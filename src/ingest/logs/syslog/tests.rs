@@ -96,6 +96,12 @@ fn what_real_senders_leave_out_or_add() {
         "<30>2023-11-14T23:13:20.123456+01:00 h systemd[1]: Started x.\n",
         "2023-11-14T22:13:20.123456 h/systemd/1/  | Started x.",
     );
+    // `logger` of util-linux 2.38, which writes blanks into the name if told to.
+    check(
+        "<13>1 2026-11-22T00:52:39.613146+00:00 vm root - - [timeQuality tzKnown=\"1\" isSynced=\"0\"] hello ü\n",
+        "2026-11-22T00:52:39.613146 vm/root// timeQuality.tzKnown=1 timeQuality.isSynced=0 | hello ü",
+    );
+    check("<155>1 2026-11-22T00:52:39Z vm my app - - - hello", "2026-11-22T00:52:39 vm/my/app/  | - hello");
     // Routers.
     check(
         "<189>29: *Mar  1 18:48:50.483 UTC: %SYS-5-CONFIG_I: Configured",
