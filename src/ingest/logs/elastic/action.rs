@@ -6,6 +6,11 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::ingest::logs::fields::Word;
 
+/// What an action that cannot be read is taken for.
+const MISREAD: &str = "index";
+/// Longest name of an action that is repeated in the answer, in bytes.
+const NAME_BYTES: usize = 32;
+
 /// What one action line asks for.
 #[derive(Debug)]
 pub(super) struct Action<'a> {
@@ -25,13 +30,14 @@ impl<'a> Action<'a> {
                 let fault = match &*name {
                     "create" | "index" => None,
                     "update" | "delete" => Some(format!("action [{name}] is not for logs, which are only added")),
-                    _ => Some(format!("action [{name}] is not known; create and index are")),
+                    _ => Some(format!("action [{name:.32}] is not known; create and index are")),
                 };
+                let name = if name.len() > NAME_BYTES { Cow::Borrowed(MISREAD) } else { name };
                 Self { name, index: _index.map(|word| word.0), id: _id.map(|word| word.0), fault }
             }
             Err(error) => {
                 let fault = Some(format!("malformed action line: {error}"));
-                Self { name: Cow::Borrowed("index"), index: None, id: None, fault }
+                Self { name: Cow::Borrowed(MISREAD), index: None, id: None, fault }
             }
         }
     }

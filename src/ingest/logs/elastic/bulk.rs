@@ -6,6 +6,11 @@ use crate::{
     signal::LogBatch,
 };
 
+/// Longest name of an index in bytes, as in Elasticsearch.
+const INDEX_BYTES: usize = 255;
+/// Longest reason of a refusal in bytes: it may quote the sender.
+const REASON_BYTES: usize = 200;
+
 /// Decodes the decompressed body of a bulk request: lines of JSON, in turn an action and the document it is about.
 ///
 /// `path_index` is the index that the request's path names, for actions that name none. The records' streams have the
@@ -35,7 +40,8 @@ pub fn decode(
         }
         let action = Action::read(line);
         let source = lines.next_if(|next| action.owns(next));
-        let index = action.index.as_deref().or(path_index);
+        // The answer repeats it for each item, so that a long one would make it huge.
+        let index = action.index.as_deref().or(path_index).filter(|index| index.len() <= INDEX_BYTES);
         let outcome = match document(&action, index, source, &mut fields) {
             Ok((index, text)) => {
                 fields.write(&mut writer, ("index", index), None, || text.to_owned())?;
@@ -58,11 +64,13 @@ fn document<'a>(
     source: Option<&'a [u8]>,
     fields: &mut Fields,
 ) -> Result<(&'a str, &'a str), Refusal> {
-    let refuse = |kind, reason: &str| Refusal { kind, reason: reason.to_owned() };
+    let refuse =
+        |kind, reason: &str| Refusal { kind, reason: reason[..reason.floor_char_boundary(REASON_BYTES)].to_owned() };
     if let Some(fault) = &action.fault {
         return Err(refuse("illegal_argument_exception", fault));
     }
-    let index = index.ok_or_else(|| refuse("action_request_validation_exception", "index is missing"))?;
+    let index =
+        index.ok_or_else(|| refuse("action_request_validation_exception", "index is missing, or its name too long"))?;
     let source = source.ok_or_else(|| refuse("action_request_validation_exception", "source is missing"))?;
     let text = str::from_utf8(source).map_err(|error| refuse("mapper_parsing_exception", &error.to_string()))?;
     let mut json = serde_json::Deserializer::from_str(text);

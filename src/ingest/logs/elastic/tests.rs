@@ -1,3 +1,5 @@
+//! Bulk requests: what clients send, what is wrong with items, limits, malformed bodies.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -123,11 +125,23 @@ fn what_is_wrong_with_one_item_refuses_that_item() {
 fn items_without_index_or_source_are_refused() {
     let (report, _) = bulk(None, b"{\"index\":{}}\n{\"a\":1}\n{\"index\":{\"_index\":\"x\"}}\n");
     let answer = answered(&report);
-    assert_eq!(answer["items"][0]["index"]["error"]["reason"], "index is missing");
+    assert_eq!(answer["items"][0]["index"]["error"]["reason"], "index is missing, or its name too long");
     assert_eq!(answer["items"][0]["index"]["_index"], Value::Null);
     assert_eq!(answer["items"][1]["index"]["error"]["reason"], "source is missing");
+    let (report, _) = bulk(Some(&"x".repeat(256)), b"{\"index\":{}}\n{\"a\":1}\n");
+    assert_eq!(answered(&report)["items"][0]["index"]["_index"], Value::Null);
     let (report, _) = bulk(Some("x"), b"{\"index\":{}}\n{\"message\":\"\xff\"}\n");
     assert_eq!(answered(&report)["items"][0]["index"]["error"]["type"], "mapper_parsing_exception");
+}
+
+#[test]
+fn what_is_quoted_is_cut() {
+    let long = "é".repeat(10_000);
+    for body in [format!("{{\"index\":\"{long}\"}}\n\"{long}\"\n"), format!("{{\"{long}\":{{}}}}\n{{}}\n")] {
+        let (report, _) = bulk(Some("x"), body.as_bytes());
+        assert_eq!((report.taken(), report.refused()), (0, 1));
+        assert!(report.response(1).len() < 1000);
+    }
 }
 
 #[test]

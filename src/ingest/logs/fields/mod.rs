@@ -97,8 +97,10 @@ impl Role {
             return severity(value).map_or(Self::Attribute, |severity| Self::Severity(rank, severity));
         }
         if let Some(rank) = rank(&TRACE, name) {
-            let is_hexadecimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-            return if is_hexadecimal { Self::TraceId(rank) } else { Self::Attribute };
+            let is_id = value.len() <= 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+            // Zeros, or nothing, say that there is none.
+            let is_set = value.bytes().any(|byte| byte != b'0');
+            return if is_id && is_set { Self::TraceId(rank) } else { Self::Attribute };
         }
         if names::is_known(name) { Self::Label } else { Self::Attribute }
     }

@@ -1,3 +1,5 @@
+//! Documents as shippers write them, and what becomes of them.
+
 use super::*;
 use crate::ingest::logs::LogLimits;
 
@@ -68,6 +70,7 @@ fn the_better_field_wins_and_the_other_is_an_attribute() {
     check(r#"{"level":"loud","severity":"notice","msg":"m"}"#, &format!("{unknown}  info  | m | level=loud"));
     check(r#"{"log":{"syslog":{"severity":{"code":4}}},"msg":"m"}"#, &format!("{unknown}  warn  | m | "));
     check(r#"{"traceId":"AB12","trace_id":"no","msg":"m"}"#, &format!("{unknown}   AB12 | m | trace_id=no"));
+    check(r#"{"trace":{"id":"0000"},"msg":"m"}"#, &format!("{unknown}    | m | trace_id=0000"));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Events in every mode, whole and in pieces, and malformed ones.
+
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};

@@ -1,3 +1,5 @@
+//! Messages from the RFCs and from real senders, and malformed ones.
+
 use proptest::prelude::*;
 
 use super::*;
