@@ -15,8 +15,31 @@ fn main() -> io::Result<()> {
             write(&corpus.join("remote_write_snappy"), &format!("{target}_{name}"), &encoder.finish())?;
         }
     }
+    for (target, name, bytes) in LOGS {
+        write(&corpus.join(target), name, bytes)?;
+    }
     Ok(())
 }
+
+const LOGS: [(&str, &str, &[u8]); 5] = [
+    ("elastic_bulk", "filebeat", BULK),
+    ("syslog", "octets", b"48 <34>1 2003-10-11T22:14:15Z h su 7 ID [a b=\"c\"] x"),
+    ("syslog", "lines", b"<34>Oct 11 22:14:15 h su[7]: failed\n<30>2023-11-14T22:13:20.5+01:00 h cron: ran\n"),
+    ("forward", "message", b"\x93\xa3tag\xce\x65\x53\xf1\x00\x82\xa3log\xa1x\xa5level\xa4warn"),
+    (
+        "forward",
+        "forward",
+        b"\x93\xa1t\x91\x92\xd7\x00\x65\x53\xf1\x00\x00\x00\x00\x05\x81\xa3log\xa1x\x81\xa5chunk\xa1c",
+    ),
+];
+
+/// Two documents with fields of many kinds, and an action that is refused.
+const BULK: &[u8] = br#"{"create":{"_index":"logs","_id":"1"}}
+{"@timestamp":"2023-11-14T22:13:20.123Z","message":"one","log":{"level":"error"},"host":{"name":"h","ip":["::1"]}}
+{"delete":{"_id":"2"}}
+{"index":{}}
+{"time":1700000000,"kubernetes":{"pod_name":"p"},"trace.id":"ab"}
+"#;
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;

@@ -2,7 +2,15 @@
 //!
 //! Labels get the names that all of vigie uses, so that a service is the same whoever ships its lines: see [`names`].
 
+pub mod elastic;
+mod fields;
+pub mod forward;
 pub mod names;
+pub mod syslog;
+mod time;
+mod writer;
+
+pub use writer::Writer;
 
 /// Bounds on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,6 +56,12 @@ pub fn normalise<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lab
     Labels::from_pairs(own.iter().chain(&known).map(|(name, value)| (name.as_str(), *value)))
 }
 
+/// Whether a stream is known by what has this name, which is in Prometheus' alphabet.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(_, theirs)| theirs.contains(&name))
+}
+
 /// A name in Prometheus' alphabet: what is not a letter, a digit or `_` becomes `_`.
 #[must_use]
 pub fn label_name(name: &str) -> String {
