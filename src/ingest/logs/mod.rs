@@ -2,7 +2,16 @@
 //!
 //! Labels get the names that all of vigie uses, so that a service is the same whoever ships its lines: see [`names`].
 
+mod collect;
+mod compression;
+mod json;
+pub mod loki;
 pub mod names;
+pub mod otlp;
+#[cfg(test)]
+mod seen;
+
+use crate::ingest::wire::Malformed;
 
 /// Bounds on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +63,12 @@ pub enum LogError {
     /// A content encoding or content type that is not known here.
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl From<Malformed> for LogError {
+    fn from(Malformed { offset, fault }: Malformed) -> Self {
+        Self::Malformed { what: format!("malformed protobuf: {fault}"), at: offset }
+    }
 }
 
 impl LogError {
