@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn bodies_come_back_whole_up_to_the_limit() {
-        let bodies = [Vec::new(), b"a".to_vec(), vec![b'x'; 100_000], (0..70_000_u32).map(|i| (i * i) as u8).collect()];
+        let bodies =
+            [Vec::new(), b"a".to_vec(), vec![b'x'; 100_000], (0..60_000_u32).map(|i| (i * i / 7) as u8).collect()];
         for body in bodies {
             let fits = limit(body.len());
             for (nth, encoding) in ENCODINGS.into_iter().enumerate() {
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_not_in_its_encoding_is_refused() {
         for encoding in ENCODINGS {
-            let refused = decompress(Some(encoding), b"\xffplain text", &limit(100)).unwrap_err();
+            let refused = decompress(Some(encoding), b"\xffplain text", &limit(1 << 20)).unwrap_err();
             assert!(matches!(refused, LogError::Malformed { .. }), "{encoding}: {refused}");
         }
         let framed = decompress(Some("snappy"), b"\xff\x06\x00\x00sNaPpY", &limit(100)).unwrap_err();
