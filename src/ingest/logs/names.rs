@@ -48,7 +48,7 @@ pub fn normalise<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lab
     let own: Vec<(String, &str)> = pairs.into_iter().map(|(name, value)| (label_name(name), value)).collect();
     let find = |known: &&str| own.iter().find(|(name, value)| name == known && !value.is_empty());
     let known = KNOWN.iter().filter_map(|(ours, theirs)| {
-        let value = theirs.iter().find_map(|name| find(name)).map(|(_, value)| *value);
+        let value = theirs.iter().find_map(find).map(|(_, value)| *value);
         let value = value.or((*ours == "service").then_some(UNKNOWN_SERVICE));
         value.map(|value| ((*ours).to_owned(), value))
     });
