@@ -18,6 +18,12 @@ fn main() -> io::Result<()> {
     for (target, name, bytes) in LOGS {
         write(&corpus.join(target), name, bytes)?;
     }
+    for (name, body) in [("protobuf", loki()), ("json", LOKI_JSON.as_bytes().to_vec())] {
+        write(&corpus.join("logs_loki"), name, &body)?;
+    }
+    for (name, body) in [("protobuf", otlp()), ("json", OTLP_JSON.as_bytes().to_vec())] {
+        write(&corpus.join("logs_otlp"), name, &body)?;
+    }
     Ok(())
 }
 
@@ -91,3 +97,41 @@ fn decoded(histogram: &[u8]) -> NativeHistogram {
     let view = request.view(&request.series()[0]);
     view.histograms().next().expect("one histogram").expect("a good histogram")
 }
+
+/// A field that holds a string, bytes or a message of less than 128 bytes.
+fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    [&[number << 3 | 2, content.len() as u8], content].concat()
+}
+
+/// A Loki push of one entry with everything in it.
+fn loki() -> Vec<u8> {
+    let metadata = field(3, [field(1, "trace_id"), field(2, "0af7")].concat());
+    let entry = field(2, [field(1, [0x08, 1, 0x10, 2]), field(2, "a line"), metadata].concat());
+    field(1, [field(1, r#"{app="cart", path="\x41\u00e9\n"}"#), entry].concat())
+}
+
+const LOKI_JSON: &str = r#"{"streams": [{"stream": {"app": "cart", "level": "warn"}, "values": [
+    ["1700000000000000000", "a line"], ["1", "\u00e9\ud83d", {"trace_id": "0af7", "user": "7"}]]}]}"#;
+
+/// An export of one record with a value of each type.
+fn otlp() -> Vec<u8> {
+    let list = field(5, [field(1, field(1, "a")), field(1, []), field(1, field(7, [0xff]))].concat());
+    let map = field(6, field(1, [field(1, "k"), field(2, list)].concat()));
+    let scalars: [&[u8]; 3] = [&[0x10, 1], &[0x18, 7], &[0x21, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]];
+    let attributes = scalars.map(|scalar| field(6, [field(1, "n"), field(2, scalar)].concat())).concat();
+    let head: &[u8] = &[0x09, 1, 0, 0, 0, 0, 0, 0, 0, 0x10, 9];
+    let record = [head, &field(5, map), &attributes, &field(9, [7; 16]), &field(12, "event")].concat();
+    let resource = field(1, field(1, [field(1, "service.name"), field(2, field(1, "cart"))].concat()));
+    // Longer than `field` can tell.
+    let logs = [&[0x12, record.len() as u8 | 0x80, (record.len() >> 7) as u8], &*record].concat();
+    let scope = [&[0x12, logs.len() as u8 | 0x80, (logs.len() >> 7) as u8], &*logs].concat();
+    let whole = [resource, scope].concat();
+    [&[0x0a, whole.len() as u8 | 0x80, (whole.len() >> 7) as u8], &*whole].concat()
+}
+
+const OTLP_JSON: &str = r#"{"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value":
+    {"stringValue": "cart"}}]}, "scopeLogs": [{"scope": {"name": "s"}, "logRecords": [{"timeUnixNano": "1",
+    "severityNumber": 9, "traceId": "0af7651916cd43dd8448eb211c80319c", "eventName": "e", "body": {"kvlistValue":
+    {"values": [{"key": "k", "value": {"arrayValue": {"values": [{}, {"intValue": "-7"}, {"doubleValue": "NaN"},
+    {"bytesValue": "/w=="}, {"boolValue": true}]}}}]}}}]}]}]}"#;

@@ -5,4 +5,8 @@
 //! (order, duplicates, staleness) is decided by the stage after.
 
 pub mod logs;
+#[cfg(test)]
+mod message;
 pub mod remote_write;
+mod wire;
+mod wire_write;

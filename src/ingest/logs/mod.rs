@@ -2,15 +2,24 @@
 //!
 //! Labels get the names that all of vigie uses, so that a service is the same whoever ships its lines: see [`names`].
 
+mod collect;
+mod compression;
 pub mod elastic;
 mod fields;
 pub mod forward;
+mod json;
+pub mod loki;
 pub mod names;
+pub mod otlp;
+#[cfg(test)]
+mod seen;
 pub mod syslog;
 mod time;
 mod writer;
 
 pub use writer::Writer;
+
+use crate::ingest::wire::Malformed;
 
 /// Bounds on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +71,12 @@ pub enum LogError {
     /// A content encoding or content type that is not known here.
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl From<Malformed> for LogError {
+    fn from(Malformed { offset, fault }: Malformed) -> Self {
+        Self::Malformed { what: format!("malformed protobuf: {fault}"), at: offset }
+    }
 }
 
 impl LogError {

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Bucket, NativeHistogram, Protocol, ResetHint};
-use crate::signal::{Labels, MetricKind, Sample};
-
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const BYTES: u8 = 2;
+use crate::{
+    ingest::wire_write::{push_varint, put_bytes, put_double, put_doubles, put_varint},
+    signal::{Labels, MetricKind, Sample},
+};
 
 /// Builds request bodies. Reusable: [`finish`](Self::finish) starts over and keeps the buffers.
 #[derive(Debug)]
@@ -203,39 +202,6 @@ fn put_side(out: &mut Vec<u8>, spans: u32, counts: u32, buckets: &[Bucket]) {
         end = run[0].index + run.len() as i32;
     }
     put_doubles(out, counts, buckets.iter().map(|bucket| bucket.count));
-}
-
-fn put_doubles(out: &mut Vec<u8>, number: u32, values: impl Iterator<Item = f64>) {
-    let packed: Vec<u8> = values.flat_map(|value| value.to_bits().to_le_bytes()).collect();
-    put_bytes(out, number, &packed);
-}
-
-fn put_double(out: &mut Vec<u8>, number: u32, value: f64) {
-    push_tag(out, number, FIXED64);
-    out.extend_from_slice(&value.to_bits().to_le_bytes());
-}
-
-fn put_varint(out: &mut Vec<u8>, number: u32, value: u64) {
-    push_tag(out, number, VARINT);
-    push_varint(out, value);
-}
-
-fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    push_tag(out, number, BYTES);
-    push_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn push_tag(out: &mut Vec<u8>, number: u32, wire_type: u8) {
-    push_varint(out, u64::from(number) << 3 | u64::from(wire_type));
-}
-
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 fn zigzag(value: i32) -> u64 {

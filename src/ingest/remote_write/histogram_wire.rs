@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Bucket, Malformed, NativeHistogram, ResetHint,
-    histogram::CUSTOM_SCHEMA,
-    wire::{Reader, Span, zigzag},
+use super::{Bucket, Malformed, NativeHistogram, ResetHint, histogram::CUSTOM_SCHEMA};
+use crate::{
+    ingest::wire::{Reader, Span, zigzag},
+    signal::{TimestampMs, is_stale},
 };
-use crate::signal::{TimestampMs, is_stale};
 
 /// Most buckets, spans or bounds that a histogram may have, of each sign. Client libraries default to 160 buckets.
 pub const MAX_BUCKETS: usize = 4096;

@@ -1,6 +1,6 @@
 //! What a request may cost, and why a whole request is refused.
 
-use super::wire::Malformed;
+use crate::ingest::wire::Malformed;
 
 /// Bounds on one request and on each series in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

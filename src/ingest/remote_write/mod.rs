@@ -25,7 +25,6 @@ mod series;
 mod v1;
 mod v2;
 mod view;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -39,4 +38,5 @@ pub use negotiate::{Protocol, Unsupported, negotiate};
 pub use reject::{Fault, Rejections, Tally};
 pub use request::{SeriesEntry, WriteRequest};
 pub use view::{FamilyMetadata, SeriesView, WireSample};
-pub use wire::{Malformed, WireFault};
+
+pub use super::wire::{Malformed, WireFault};

@@ -7,9 +7,9 @@ use super::{
     v1,
     v2::{self, Symbols},
     view::{self, FamilyMetadata, MetadataV1},
-    wire::{Field, Span},
 };
 use crate::{
+    ingest::wire::{Field, Span},
     prefetch::prefetch,
     signal::{Identity, TimestampMs},
 };

@@ -3,9 +3,11 @@
 use super::{
     Fault, Limits, Malformed,
     histogram_wire::{HistogramError, Parts},
-    wire::{Field, Reader, Span, short_varint},
 };
-use crate::signal::{Identity, IdentityBuilder, METRIC_NAME, TimestampMs};
+use crate::{
+    ingest::wire::{Field, Reader, Span, short_varint},
+    signal::{Identity, IdentityBuilder, METRIC_NAME, TimestampMs},
+};
 
 /// All of the metric name's label, see [`beginning`].
 const METRIC_NAME_BEGINNING: u64 = u64::from_be_bytes(*b"__name__");

@@ -4,8 +4,8 @@ use super::{
     DecodeError, Malformed,
     request::Collector,
     series::{LabelSpan, Load},
-    wire::{Reader, Span},
 };
+use crate::ingest::wire::{Reader, Span};
 
 /// Walks the request and hands each series to `collector`.
 pub(super) fn walk(body: &[u8], collector: &mut Collector<'_>) -> Result<(), DecodeError> {

@@ -8,8 +8,8 @@ use super::{
     request::Collector,
     series::{LabelSpan, Load},
     view::MetadataV2,
-    wire::{Reader, Span},
 };
+use crate::ingest::wire::{Reader, Span};
 
 /// A symbol's place in the text of [`Symbols`].
 #[derive(Clone, Copy, Debug)]

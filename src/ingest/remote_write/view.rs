@@ -1,13 +1,13 @@
 //! A closer look at what a request holds: labels of a series, its samples, its histograms, its metadata.
 
 use super::{
-    HistogramError, Malformed, NativeHistogram, Protocol, SeriesEntry, WriteRequest,
-    histogram_wire::Parts,
-    series::SampleFields,
-    v1,
-    wire::{Field, Reader, Span},
+    HistogramError, Malformed, NativeHistogram, Protocol, SeriesEntry, WriteRequest, histogram_wire::Parts,
+    series::SampleFields, v1,
 };
-use crate::signal::{METRIC_NAME, MetricKind, TimestampMs};
+use crate::{
+    ingest::wire::{Field, Reader, Span},
+    signal::{METRIC_NAME, MetricKind, TimestampMs},
+};
 
 /// A float sample as it was sent.
 #[derive(Clone, Copy, Debug)]

@@ -90,10 +90,16 @@ impl Field {
         if let Value::Varint(value) = self.value { Ok(value) } else { Err(self.mismatch()) }
     }
 
+    /// The value of a `fixed64`.
+    #[inline]
+    pub(super) fn fixed64(self) -> Result<u64, Malformed> {
+        if let Value::Fixed64(bits) = self.value { Ok(bits) } else { Err(self.mismatch()) }
+    }
+
     /// The value of a `double`, bit for bit.
     #[inline]
     pub(super) fn double(self) -> Result<f64, Malformed> {
-        if let Value::Fixed64(bits) = self.value { Ok(f64::from_bits(bits)) } else { Err(self.mismatch()) }
+        self.fixed64().map(f64::from_bits)
     }
 
     /// The value of an `int64`.
