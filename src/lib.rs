@@ -21,6 +21,9 @@ pub mod journal;
 
 pub mod promql;
 
+#[cfg(feature = "search")]
+pub mod search;
+
 #[cfg(feature = "client")]
 mod prometheus;
 
