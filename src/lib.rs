@@ -24,6 +24,9 @@ pub mod promql;
 #[cfg(feature = "search")]
 pub mod search;
 
+#[cfg(feature = "search")]
+pub mod logql;
+
 #[cfg(feature = "client")]
 mod prometheus;
 
