@@ -23,6 +23,12 @@ pub mod journal;
 
 pub mod promql;
 
+#[cfg(feature = "search")]
+pub mod search;
+
+#[cfg(feature = "search")]
+pub mod logql;
+
 #[cfg(feature = "client")]
 mod prometheus;
 
