@@ -1,7 +1,7 @@
 //! OpenTelemetry's protocol, `ExportLogsServiceRequest`, over HTTP (`POST /v1/logs`) in protobuf and JSON; over gRPC it
 //! is the protobuf form.
 //!
-//! What becomes of a request: attributes of its resource that [tell one source from another](resource) are the labels
+//! What becomes of a request: attributes of its resource that tell one source from another are the labels
 //! of the stream. Body, time, severity and trace of a record have their places. Its attributes are attributes, with
 //! `otel.scope.name` and `event.name` before them where there are such. A text is taken as it is, bytes as base64, and
 //! every other value as JSON, so that a body that is a map reads like a line of JSON.
