@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::course::Course;
 use crate::{
     logs::{Parser, TemplateNumber, severity},
-    signal::{LogBatch, Severity},
+    signal::Severity,
 };
 
 /// Lines from which it can be said that a template is rare or new.
@@ -70,7 +70,7 @@ impl Report {
         let seen = &mut self.seen[place];
         if seen.last == 0 {
             seen.first = self.lines + 1;
-            let text = String::from_utf8_lossy(&line[..line.len().min(LogBatch::LINE_BYTES)]);
+            let text = String::from_utf8_lossy(line);
             seen.severity = severity(&text);
             seen.example = text.chars().take(QUOTED).collect();
         }
@@ -136,10 +136,9 @@ impl Report {
             let _ = writeln!(out, "{rest:>width$}          in {} more templates (--top N)", templates.len() - top);
         }
         let odd = |row: &&Row| row.is_new || row.is_rare || row.severity >= Some(Severity::Error);
-        let odd: Vec<&Row> = templates.iter().filter(odd).collect();
+        let mut odd: Vec<&Row> = templates.iter().filter(odd).collect();
         if !odd.is_empty() {
             let _ = writeln!(out, "\nOdd: new in the last tenth, rare, or an error");
-            let mut odd: Vec<&Row> = odd;
             odd.sort_by_key(|row| (!row.is_new, std::cmp::Reverse(row.severity), row.count, row.first_line));
             for row in odd.iter().take(top) {
                 let mut why = Vec::new();

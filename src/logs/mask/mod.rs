@@ -88,7 +88,6 @@ impl Masker {
             let close = line[open + 1..reach].iter().position(|byte| *byte == b'"').map(|i| open + 1 + i);
             let ends =
                 |next: Option<&u8>| next.is_none_or(|byte| *byte == b'.' || class(*byte) & (DELIMITER | SPACE) != 0);
-            // An `=` that begins a token belongs to no key; nor does one behind white space.
             match close.filter(|close| ends(line.get(close + 1))) {
                 Some(close) => {
                     if line[open..close].contains(&b' ') {

@@ -137,6 +137,18 @@ impl Form {
         is_known.then(|| chain(chain(chain(2, hash(first)), hash(&second)), hash(&after)))
     }
 
+    /// Makes words values whose context is a slot, but for states; true where there were any.
+    pub(super) fn fill_slots(&mut self, is_slot: impl Fn(u64) -> bool) -> bool {
+        let mut is_changed = false;
+        for place in self.places(Kind::Constant).collect::<Vec<_>>() {
+            if self.context(place).is_some_and(&is_slot) && Readiness::of(&self.unit(place).text) != Readiness::State {
+                self.make_value(place);
+                is_changed = true;
+            }
+        }
+        is_changed
+    }
+
     /// Whether a line of the other form is one of this.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.tokens.len() == other.tokens.len()

@@ -135,7 +135,7 @@ impl Templates {
     }
 
     fn place_form(&mut self, mut form: Form) -> Number {
-        self.fill_slots(&mut form);
+        form.fill_slots(|context| self.slots.contains(&context));
         let signature = form.signature();
         if let Some(known) = self.by_signature.get(&signature.hash) {
             let known = self.root(*known);
@@ -207,16 +207,6 @@ impl Templates {
         }
     }
 
-    /// Makes words values where a word in their context has become one.
-    fn fill_slots(&self, form: &mut Form) {
-        for place in form.places(Kind::Constant).collect::<Vec<_>>() {
-            let is_slot = form.context(place).is_some_and(|context| self.slots.contains(&context));
-            if is_slot && Readiness::of(&form.unit(place).text) != Readiness::State {
-                form.make_value(place);
-            }
-        }
-    }
-
     /// Notes what a template has at each place, and makes the first place a value where that is enough.
     fn generalise(&mut self, number: Number) {
         if self.depth == DEPTH {
@@ -243,13 +233,14 @@ impl Templates {
                 let is_head = is_first && unit.is_word();
                 is_first &= !is_head;
                 let is_value = unit.kind == Kind::Loose;
-                let place = self.places.entry(signature.without_unit(p, q)).or_default();
+                let key = signature.without_unit(p, q);
+                let place = self.places.entry(key).or_default();
                 place.note(if is_value { Signature::of_value() } else { form::hash(&unit.text) }, number);
                 place.has_value |= is_value;
                 place.has_state |= !is_value && Readiness::of(&unit.text) == Readiness::State;
                 if words > 1
                     && place.is_value(is_head)
-                    && let Some((templates, mut common)) = self.several_of(signature.without_unit(p, q))
+                    && let Some((templates, mut common)) = self.several_of(key)
                     && common.tokens.get(p).is_some_and(|token| q < token.len())
                 {
                     let context = common.context((p, q));
@@ -412,15 +403,7 @@ impl Templates {
         for known in self.contexts.get(&context).cloned().unwrap_or_default() {
             let known = self.root(known);
             let mut form = self.form(known).clone();
-            let places: Vec<_> = form.places(Kind::Constant).collect();
-            let mut is_changed = false;
-            for place in places {
-                if form.context(place) == Some(context) && Readiness::of(&form.unit(place).text) != Readiness::State {
-                    form.make_value(place);
-                    is_changed = true;
-                }
-            }
-            if is_changed {
+            if form.fill_slots(|slot| slot == context) {
                 let new = self.place_form(form);
                 let (old, new) = (self.root(known), self.root(new));
                 if old != new {
