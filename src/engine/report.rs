@@ -91,6 +91,12 @@ impl WriteReport {
         self.refused.values().sum()
     }
 
+    /// Samples and histograms refused because there is no room for their series.
+    #[must_use]
+    pub fn without_room(&self) -> u64 {
+        self.refused.iter().filter(|(why, _)| why.is_limit()).map(|(_, count)| count).sum()
+    }
+
     /// Adds what another shard wrote of the same request.
     pub fn merge(&mut self, other: Self) {
         self.samples += other.samples;

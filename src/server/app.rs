@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    arrivals::Arrivals, clock::Clock, memory::Memory, places::Places, progress::Progress, queries::Queries,
+    arrivals::Arrivals, clock::Clock, memory::Memory, pace::Pace, places::Places, progress::Progress, queries::Queries,
     refusals::Refusals, telemetry::Telemetry,
 };
 use crate::{
@@ -98,6 +98,7 @@ struct Shared {
     telemetry: Telemetry,
     arrivals: Arrivals,
     refusals: Refusals,
+    pace: Pace,
     memory: Memory,
     places: Arc<Places>,
     queries: Queries,
@@ -118,6 +119,7 @@ impl App {
             telemetry: Telemetry::new(&queries),
             arrivals: Arrivals::default(),
             refusals: Refusals::default(),
+            pace: Pace::default(),
             memory: Memory::new(config.memory_limit),
             places: Places::new(config.ingest.max_concurrent_requests, cores),
             queries,
@@ -274,6 +276,18 @@ impl App {
     /// What was refused because of a limit.
     pub(super) fn refusals(&self) -> &Refusals {
         &self.0.refusals
+    }
+
+    /// How fast tenants may add series.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    /// Returns when the daemon is on its way out.
+    pub(super) async fn stopping(&self) {
+        let mut phase = self.0.phase.subscribe();
+        // An error says that there is no daemon any more.
+        let _ = phase.wait_for(|phase| matches!(phase, Phase::Stopping | Phase::Over)).await;
     }
 
     /// The memory there is, and what is used of it.

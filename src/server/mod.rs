@@ -20,6 +20,7 @@ mod limit_metrics;
 mod maintenance;
 mod memory;
 mod models;
+mod pace;
 mod places;
 mod posted;
 mod progress;

@@ -29,7 +29,7 @@ impl Refusals {
     /// Takes note of what was refused of a request. Gives the number of samples to be logged, if it is time for a line: those
     /// of the first request, and then all of a minute.
     pub(super) fn add(&self, tenant: &TenantId, report: &WriteReport, now: TimestampMs) -> Option<u64> {
-        let count = report.refused.iter().filter(|(why, _)| why.is_limit()).map(|(_, count)| count).sum::<u64>();
+        let count = report.without_room();
         if count == 0 {
             return None;
         }

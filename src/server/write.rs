@@ -59,6 +59,7 @@ pub(super) async fn write(State(app): State<App>, request: Request) -> Response 
                 let (reason, _) = no_room(&app, &tenant, &report);
                 tracing::warn!(%tenant, samples, reason, example = example(&report), "new series are refused");
             }
+            hold_back(&app, &tenant, &report).await;
             outcome(&app, &tenant, &report)
         }
         Err(refused) => {
@@ -83,6 +84,17 @@ async fn receive(app: &App, request: Request) -> Result<(TenantId, WriteReport),
     let report = app.engine()?.write(request).await.map_err(NotReady::from)?;
     app.arrived(&tenant, report.samples + report.histograms);
     Ok((tenant, report))
+}
+
+/// Waits as long as new series are to take of their tenant. Nothing is held meanwhile but the connection.
+async fn hold_back(app: &App, tenant: &TenantId, report: &WriteReport) {
+    let wait = app.pace().hold_back(tenant, report.created + report.without_room(), Instant::now());
+    if !wait.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = app.stopping() => {}
+        }
+    }
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Refused> {
