@@ -137,7 +137,7 @@ async fn an_event_is_acknowledged_when_it_is_kept_and_not_before() {
         .write_all(&[event("one", Some("a1")), event("two", None), event("three", Some("a2"))].concat())
         .await
         .unwrap();
-    let mut answer = [0; 14];
+    let mut answer = [0; 16];
     tokio::select! {
         _ = sender.read_exact(&mut answer) => panic!("acknowledged what is not kept"),
         () = until(|| input.sink.attempts() >= 3) => {}
@@ -148,8 +148,8 @@ async fn an_event_is_acknowledged_when_it_is_kept_and_not_before() {
     assert_eq!(input.sink.lines(), ["one", "two", "three"]);
     // And so does the next.
     sender.write_all(&event("four", Some("a3"))).await.unwrap();
-    sender.read_exact(&mut answer[..7]).await.unwrap();
-    assert_eq!((&answer[..7], input.sink.lines().len()), (&*ack("a3"), 4));
+    sender.read_exact(&mut answer[..8]).await.unwrap();
+    assert_eq!((&answer[..8], input.sink.lines().len()), (&*ack("a3"), 4));
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn what_is_no_event_ends_the_connection_and_what_was_before_it_is_kept() {
         let (mut sender, end) = forward(&input);
         sender.write_all(&event("kept", Some("a1"))).await.unwrap();
         sender.write_all(rest).await.unwrap();
-        let mut answer = [0; 7];
+        let mut answer = [0; 8];
         sender.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer[..], ack("a1"));
         if why.is_empty() {

@@ -150,7 +150,7 @@ mod tls {
         let (input, _word) = input(Protocol::Syslog);
         let (address, _listening) = listen(&input, Some(Tls::load(&files()).unwrap())).await;
         let mut sender = connect(address, false).await.unwrap();
-        sender.write_all(b"24 <13>1 - h app - - - one").await.unwrap();
+        sender.write_all(b"23 <13>1 - h app - - - one").await.unwrap();
         sender.flush().await.unwrap();
         assert_eq!(input.sink.wait_for(1).await, ["one"]);
         let mut plain = TcpStream::connect(address).await.unwrap();
