@@ -7,6 +7,7 @@ mod cache;
 mod catalogue;
 mod front;
 mod mask;
+pub mod minutes;
 pub mod redact;
 pub mod sessions;
 mod severity;

@@ -20,7 +20,8 @@ pub(super) fn write(path: &Path, catalogue: &Catalogue, numbers: &[TemplateNumbe
     let mut known: HashMap<TemplateNumber, String> = HashMap::new();
     for (at, number) in numbers.iter().enumerate() {
         let root = catalogue.root(*number);
-        let rest = known.entry(root).or_insert_with(|| format!("{},{}", catalogue.id(root), field(&catalogue.text(root))));
+        let rest =
+            known.entry(root).or_insert_with(|| format!("{},{}", catalogue.id(root), field(&catalogue.text(root))));
         writeln!(out, "{},{rest}", at + 1)?;
     }
     out.flush()

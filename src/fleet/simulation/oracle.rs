@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::super::{
-    Request, Unavailable,
+    LogRequest, Request, Unavailable,
     taking::{Reply, Takes},
 };
 use crate::{
@@ -73,6 +73,14 @@ impl Takes for Recorder {
                 }
             });
         });
+        self.taken.push(Id::Write(request.received));
+        if let Some(reply) = reply {
+            reply.send(Ok(report));
+        }
+    }
+
+    fn write_logs(&mut self, request: &LogRequest, reply: Option<Reply>) {
+        let (report, _) = self.engine.write_logs(&request.tenant, &request.batch, request.received);
         self.taken.push(Id::Write(request.received));
         if let Some(reply) = reply {
             reply.send(Ok(report));

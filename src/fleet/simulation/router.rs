@@ -45,7 +45,7 @@ impl World {
                 }
             }
         }
-        let is_kept = daemon.store.keep(&inputs, START).is_ok();
+        let is_kept = daemon.store.keep(&mut inputs, START).is_ok();
         let is_asked = take_batch(&mut daemon.engine, inputs, is_kept);
         let is_durable = self.policy == SyncPolicy::Always || daemon.is_in_doubt;
         let known = match is_kept {
