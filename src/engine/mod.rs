@@ -142,6 +142,15 @@ impl Engine {
         told.into_iter().find_map(|told| told.finding)
     }
 
+    /// Templates of a tenant's logs, by source and text.
+    #[must_use]
+    pub fn templates(&self, tenant: &TenantId) -> Vec<TemplateRow> {
+        let asked = TemplateList::default();
+        let mut rows: Vec<_> = self.shards.iter().flat_map(|shard| shard.templates(tenant, &asked)).collect();
+        rows.sort_by(|a, b| (&a.source, &a.text, &a.id).cmp(&(&b.source, &b.text, &b.id)));
+        rows
+    }
+
     /// Planned work of a tenant.
     #[must_use]
     pub fn plans(&self, tenant: &TenantId) -> Vec<Maintenance> {

@@ -54,9 +54,7 @@ impl Run {
         };
         let mut all: Vec<String> = series.map(bits).collect();
         all.extend(self.engine.findings(&self.tenant).into_iter().map(|finding| format!("{finding:?}")));
-        let asked = TemplateList::default();
-        let rows = self.engine.shards.iter().flat_map(|shard| shard.templates(&self.tenant, &asked));
-        all.extend(rows.map(|row| format!("{row:?}")));
+        all.extend(self.engine.templates(&self.tenant).into_iter().map(|row| format!("{row:?}")));
         all.sort();
         all
     }
@@ -66,8 +64,7 @@ impl Run {
 fn every_line_counts_once_and_silence_counts_too() {
     let mut run = Run::new(Options { shards: 2, ..Options::default() });
     let lines: u64 = (0..5).map(|minute| run.log(&ordinary(minute))).sum();
-    let rows: Vec<_> =
-        run.engine.shards.iter().flat_map(|shard| shard.templates(&run.tenant, &TemplateList::default())).collect();
+    let rows = run.engine.templates(&run.tenant);
     assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), lines);
     let cache = rows.iter().find(|row| row.text == "WARN cache miss for item <*>").unwrap();
     assert_eq!((cache.severity, cache.source.get("service")), (Some(Severity::Warn), Some("cart")));
@@ -99,7 +96,7 @@ fn a_clock_that_is_wrong_moves_no_time() {
         let (report, _) = run.engine.write_logs(&run.tenant, &batch(&[("cart", at, "INFO x")]), received);
         assert_eq!((report.lines, report.rejected()), (1, 0));
     }
-    let rows = run.engine.shards[0].templates(&run.tenant, &TemplateList::default());
+    let rows = run.engine.templates(&run.tenant);
     assert_eq!(rows[0].lines, 4);
     assert_eq!(
         run.counts("vigie_log_lines", &[("severity", "info")])[0],

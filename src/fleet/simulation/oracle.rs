@@ -56,7 +56,8 @@ impl Recorder {
         let engine = &self.engine;
         let findings = engine.findings(tenant).into_iter().map(|finding| format!("{finding:?}"));
         let plans = engine.plans(tenant).into_iter().map(|plan| format!("{plan:?}"));
-        findings.chain(plans).chain([format!("{:?}", engine.metadata(tenant))]).collect()
+        let templates = engine.templates(tenant).into_iter().map(|template| format!("{template:?}"));
+        findings.chain(plans).chain(templates).chain([format!("{:?}", engine.metadata(tenant))]).collect()
     }
 }
 

@@ -40,7 +40,7 @@ impl World {
                     self.requests.insert(received, content.clone());
                     ids.push(Id::Write(received));
                     let (reply, answer) = oneshot::channel();
-                    inputs.push(Input::Write { request: content.received(received), reply: Reply::new(reply) });
+                    inputs.push(content.received(received, Reply::new(reply)));
                     replies.push((number, content, received, answer));
                 }
             }
