@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, Period, RuleEntry, Window};
+use super::{ByteSize, ForwardInput, Period, RuleEntry, SyslogInput, Window};
 
 section! {
     /// Everything that can be set.
@@ -30,6 +30,8 @@ section! {
         server: Server = Server::default(),
         /// What is accepted from senders.
         ingest: Ingest = Ingest::default(),
+        /// Log lines of other programs.
+        logs: Logs = Logs::default(),
         /// What is kept of each series.
         series: Series = Series::default(),
         /// How findings are made.
@@ -76,6 +78,28 @@ section! {
         request_timeout: Period = Period::from_secs(30),
         /// How far ahead of this machine's clock a sample may be.
         max_ahead: Period = Period::from_secs(600),
+    }
+}
+
+section! {
+    /// Log lines of other programs, sent to vigie.
+    pub struct Logs {
+        /// Where syslog is listened to, e.g. `{listen: 0.0.0.0:5514, protocol: udp, tenant: shop}`: RFC 5424 and RFC 3164, by
+        /// `tcp` (the default, in both framings) or `udp`. `tenant` is whose lines they are, `default` if it is left out. With
+        /// `tls: {cert: FILE, key: FILE}`, both in PEM, connections are of TLS; `client_ca: FILE` beside them takes only senders
+        /// with a certificate of that authority. Nothing else is authenticated.
+        syslog: Vec<SyslogInput> = Vec::new(),
+        /// Where Fluentd and Fluent Bit may forward to, e.g. `{listen: 0.0.0.0:24224}`, with `tenant` and `tls` as for syslog.
+        forward: Vec<ForwardInput> = Vec::new(),
+        /// Another address for OTLP by gRPC, e.g. `0.0.0.0:4317`, the port that exporters expect. It is always taken at
+        /// `server.listen`.
+        otlp_grpc: Option<SocketAddr> = None,
+        /// Connections that each of `syslog` and `forward` serves at once. More wait until there is room. Each takes up to 1 MiB,
+        /// and one that forwards as much more as an event has, up to `ingest.max_compressed_body`.
+        max_connections: usize = 256,
+        /// Time after which a connection of `syslog` or `forward` by which nothing comes is closed. Many senders of syslog lose a
+        /// line when that happens.
+        idle_timeout: Period = Period::from_secs(3_600),
     }
 }
 

@@ -7,12 +7,13 @@ use std::{
     net::SocketAddr,
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, time::Instant};
 
 use super::{
     app::App,
     backfill::Backfill,
     clock::{Clock, rfc3339},
+    listeners::{ListenError, Listeners},
     memory,
     router::router,
 };
@@ -40,6 +41,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Log lines cannot be listened to as configured.
+    #[error(transparent)]
+    Logs(#[from] ListenError),
     /// What is to be read in at the start cannot be.
     #[error("{0:#}")]
     Backfill(anyhow::Error),
@@ -70,6 +74,7 @@ pub enum StopError {
 pub struct Daemon {
     listener: TcpListener,
     app: App,
+    logs: Listeners,
     backfill: Option<Backfill>,
 }
 
@@ -87,7 +92,8 @@ impl Daemon {
         };
         let listener = TcpListener::bind(address).await.map_err(error)?;
         let bound = listener.local_addr().map_err(error)?;
-        Ok(Self { listener, app: App::new(config, bound, Clock::system()), backfill })
+        let logs = Listeners::bind(&config.logs).await?;
+        Ok(Self { listener, app: App::new(config, bound, Clock::system()), logs, backfill })
     }
 
     /// The URL under which people reach it.
@@ -109,7 +115,7 @@ impl Daemon {
     /// # Errors
     /// [`StopError`] when state could not be restored or saved.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
-        let Self { listener, app, backfill } = self;
+        let Self { listener, app, logs, backfill } = self;
         let (close, closed) = oneshot::channel::<()>();
         let mut connections = tokio::spawn(
             axum::serve(listener, router(app.clone()))
@@ -121,16 +127,20 @@ impl Daemon {
         );
         let (engine, threads) = open(&app).await?;
         app.open(engine);
+        let logs = logs.start(&app);
         tokio::select! {
             () = stop => {}
             _ = &mut connections => return Err(StopError::Fault("the HTTP server")),
             never = serve(&app, backfill) => match never {},
         }
-        app.close();
-        drop(close);
         let grace = app.config().server.shutdown_grace;
+        let begun = Instant::now();
         tracing::info!(%grace, "vigie is stopping: no new requests, waiting for running ones");
-        if tokio::time::timeout(grace.get(), &mut connections).await.is_err() {
+        drop(close);
+        // What was read of log lines needs the engine; when it cannot take them, requests must have time left all the same.
+        logs.stop(begun + grace.get() / 2).await;
+        app.close();
+        if tokio::time::timeout_at(begun + grace.get(), &mut connections).await.is_err() {
             tracing::warn!(%grace, "some requests did not end in time");
             connections.abort();
         }

@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, maintenance, models, prometheus, telemetry, write};
+use super::{admin, app::App, findings, listeners::grpc, maintenance, models, prometheus, telemetry, write};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
@@ -28,6 +28,7 @@ pub fn router(app: App) -> Router {
     readable
         .layer(CompressionLayer::new())
         .route("/api/v1/write", post(write::write).layer(DefaultBodyLimit::max(max_write_bytes)))
+        .merge(grpc::routes())
         .route("/-/healthy", get(admin::healthy))
         .route("/-/ready", get(admin::ready))
         .fallback(not_found)

@@ -26,6 +26,7 @@ use prometheus_client::{
 use super::{
     app::App,
     engine_metrics,
+    listeners::Counters,
     progress::Progress,
     queries::{Counted, Queries},
 };
@@ -60,6 +61,11 @@ struct Reason {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Protocol {
+    protocol: &'static str,
+}
+
 /// The counters of this process.
 pub struct Telemetry {
     registry: Registry,
@@ -70,6 +76,9 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
+    log_lines: Family<Protocol, Counter>,
+    log_bytes: Family<Protocol, Counter>,
+    listeners: Counters,
     backfill: Progress,
 }
 
@@ -86,6 +95,9 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
+            log_lines: Family::default(),
+            log_bytes: Family::default(),
+            listeners: Counters::default(),
             backfill: Progress::default(),
         };
         let registry = &mut all.registry;
@@ -113,6 +125,14 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        registry.register("log_lines_received", "Log lines that were kept, by protocol", all.log_lines.clone());
+        registry.register_with_unit(
+            "log_received",
+            "Text of log lines that were kept, by protocol",
+            Unit::Bytes,
+            all.log_bytes.clone(),
+        );
+        all.listeners.register(registry);
         queries.register(registry);
         all.backfill.register(registry);
         all
@@ -133,6 +153,17 @@ impl Telemetry {
         for (refusal, count) in &report.refused {
             self.rejected.get_or_create(&Reason { reason: refusal.as_str() }).inc_by(*count);
         }
+    }
+
+    /// Counts log lines that were kept.
+    pub(super) fn log_lines(&self, protocol: &'static str, lines: u64, bytes: u64) {
+        self.log_lines.get_or_create(&Protocol { protocol }).inc_by(lines);
+        self.log_bytes.get_or_create(&Protocol { protocol }).inc_by(bytes);
+    }
+
+    /// What happens to log lines before there is a batch of them.
+    pub(super) fn listeners(&self) -> &Counters {
+        &self.listeners
     }
 
     /// How far the history is read in.
