@@ -17,6 +17,11 @@ mod engine_metrics;
 mod findings;
 mod lifecycle;
 mod limit_metrics;
+#[cfg(feature = "search")]
+mod loki;
+#[cfg(not(feature = "search"))]
+#[path = "no_loki.rs"]
+mod loki;
 mod maintenance;
 mod memory;
 mod models;
@@ -45,6 +50,12 @@ pub(crate) use {
     posted::Posted,
     prometheus::ApiError,
     tenant::Tenant,
+};
+
+#[cfg(all(feature = "search", feature = "ui"))]
+pub(crate) use {
+    loki::{Found, Histogram, Line, UNKNOWN, Wanted, services},
+    prometheus::Parameters,
 };
 
 #[cfg(test)]
