@@ -18,6 +18,11 @@ mod findings;
 mod lifecycle;
 mod limit_metrics;
 mod listeners;
+#[cfg(feature = "search")]
+mod loki;
+#[cfg(not(feature = "search"))]
+#[path = "no_loki.rs"]
+mod loki;
 mod maintenance;
 mod memory;
 mod models;
@@ -47,6 +52,12 @@ pub(crate) use {
     posted::Posted,
     prometheus::ApiError,
     tenant::Tenant,
+};
+
+#[cfg(all(feature = "search", feature = "ui"))]
+pub(crate) use {
+    loki::{Found, Histogram, Line, UNKNOWN, Wanted, services},
+    prometheus::Parameters,
 };
 
 #[cfg(test)]

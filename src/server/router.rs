@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, listeners::grpc, maintenance, models, prometheus, telemetry, write};
+use super::{admin, app::App, findings, listeners::grpc, loki, maintenance, models, prometheus, telemetry, write};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
@@ -22,6 +22,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/maintenance", get(maintenance::list).post(maintenance::add))
         .route("/api/v1/maintenance/{id}", delete(maintenance::end))
         .route("/api/v1/models", get(models::list))
+        .merge(loki::routes())
         .route("/metrics", get(admin::metrics));
     #[cfg(feature = "ui")]
     let readable = readable.merge(crate::ui::routes());

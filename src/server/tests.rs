@@ -355,4 +355,6 @@ mod pages {
 }
 
 mod limits;
+#[cfg(feature = "search")]
+mod logs;
 mod told;
