@@ -213,7 +213,7 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// What types cannot say: values that are each well formed and still cannot work.
 fn check(config: &Config) -> Vec<Problem> {
-    let Config { shards, server, ingest, series, anomaly, query, backfill, .. } = config;
+    let Config { shards, server, ingest, logs, series, anomaly, query, backfill, .. } = config;
     let is_url = |url: &Option<String>| {
         url.as_deref().is_none_or(|url| {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -242,6 +242,12 @@ fn check(config: &Config) -> Vec<Problem> {
         (ingest.max_concurrent_requests > 0, "ingest.max_concurrent_requests", "must be at least 1"),
         (secs(ingest.request_timeout) >= 1.0, "ingest.request_timeout", "must be at least 1s"),
         (secs(ingest.max_ahead) >= 1.0, "ingest.max_ahead", "must be at least 1s: clocks never agree"),
+        (logs.max_body.get() > 0, "logs.max_body", "must be more than 0B"),
+        (
+            logs.max_body.get() <= JOURNALLED_MAX,
+            "logs.max_body",
+            "must be at most 64MiB, the longest record of the journal",
+        ),
         (
             secs(series.window) >= 600.0,
             "series.window",

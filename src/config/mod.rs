@@ -16,7 +16,7 @@ mod units;
 
 pub use load::{ConfigError, Overrides, Problem, load, parse};
 pub use options::{
-    Anomaly, Backfill, Config, Ingest, Journal, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server, Sync,
+    Anomaly, Backfill, Config, Ingest, Journal, Log, LogFormat, LogLevel, Logs, Query, ScoreNames, Series, Server, Sync,
 };
 pub(crate) use policy::{Fault, WINDOWS_MAX, moment};
 pub use policy::{RuleEntry, Window};

@@ -26,6 +26,7 @@ use prometheus_client::{
 use super::{
     app::App,
     engine_metrics,
+    logs::LogMetrics,
     progress::Progress,
     queries::{Counted, Queries},
 };
@@ -70,6 +71,7 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
+    logs: LogMetrics,
     backfill: Progress,
 }
 
@@ -86,6 +88,7 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
+            logs: LogMetrics::default(),
             backfill: Progress::default(),
         };
         let registry = &mut all.registry;
@@ -113,6 +116,7 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        all.logs.register(registry);
         queries.register(registry);
         all.backfill.register(registry);
         all
@@ -133,6 +137,11 @@ impl Telemetry {
         for (refusal, count) in &report.refused {
             self.rejected.get_or_create(&Reason { reason: refusal.as_str() }).inc_by(*count);
         }
+    }
+
+    /// What log inputs count.
+    pub(super) fn logs(&self) -> &LogMetrics {
+        &self.logs
     }
 
     /// How far the history is read in.

@@ -355,4 +355,5 @@ mod pages {
 }
 
 mod limits;
+mod logs;
 mod told;
