@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::Protocol;
 use crate::{
     logs::redact::{Redactor, Taken},
     server::{
@@ -12,14 +11,15 @@ use crate::{
     signal::{LogBatch, TenantId},
 };
 
-/// Takes out of a batch what is not to be kept, hands it to the engine and counts it. What returns without an error is in
+/// Takes out of a batch what is not to be kept, hands it to the engine and counts it for the protocol that it came by. What
+/// returns without an error is in
 /// the journal and in the engine and may be acknowledged.
 ///
 /// # Errors
 /// The batch cannot be taken now; nothing of it is kept, and the sender should send it again.
 pub(in crate::server) async fn deliver(
     app: &App,
-    protocol: Protocol,
+    protocol: &'static str,
     tenant: &TenantId,
     mut batch: LogBatch,
 ) -> Result<(), NotReady> {

@@ -19,7 +19,7 @@ use axum::{
 use axum::{http::header::USER_AGENT, middleware::Next};
 use serde_json::json;
 
-use super::{Kind, Protocol, receive};
+use super::{Kind, receive};
 use crate::{
     ingest::logs::{
         decompress,
@@ -31,6 +31,7 @@ use crate::{
     },
 };
 
+const PROTOCOL: &str = "elasticsearch";
 /// The version that vigie speaks as. Clients of version 7 to 9 go on with it.
 const VERSION: &str = "8.17.0";
 
@@ -52,9 +53,9 @@ async fn bulk(State(app): State<App>, index: Option<Path<String>>, request: Requ
         let body = decompress(kind.content_encoding.as_deref(), body, limits)?;
         elastic::decode(index.as_deref(), &body, limits, batch)
     };
-    let response = match receive(&app, Protocol::Elasticsearch, request, decode).await {
+    let response = match receive(&app, PROTOCOL, request, decode).await {
         Ok(report) => {
-            app.telemetry().logs().rejected(Protocol::Elasticsearch, report.refused());
+            app.telemetry().logs().rejected(PROTOCOL, report.refused());
             report.response(began.elapsed().as_millis() as u64).into_response()
         }
         Err(refused) => refused.respond(error(refused.cause.status(), kind(&refused), &refused.message)),

@@ -30,7 +30,7 @@ pub(super) use deliver::deliver;
 #[cfg(feature = "ui")]
 pub(super) use elastic::greet;
 pub(super) use elastic::handshake;
-pub(super) use metrics::{LogMetrics, Protocol};
+pub(super) use metrics::LogMetrics;
 
 use super::{
     app::App,
@@ -73,21 +73,21 @@ impl Kind {
 /// returns. Gives what `decode` says besides.
 async fn receive<T: Send + 'static>(
     app: &App,
-    protocol: Protocol,
+    protocol: &'static str,
     request: Request,
     decode: impl FnOnce(&Kind, &[u8], &LogLimits, &mut LogBatch) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, Refused> {
     let taken = take(app, protocol, request, decode).await;
     if let Err(Refused { cause, message }) = &taken {
         app.telemetry().logs().refused(protocol, *cause);
-        tracing::debug!(protocol = protocol.as_str(), cause = cause.as_str(), message, "log lines refused");
+        tracing::debug!(protocol, cause = cause.as_str(), message, "log lines refused");
     }
     taken
 }
 
 async fn take<T: Send + 'static>(
     app: &App,
-    protocol: Protocol,
+    protocol: &'static str,
     request: Request,
     decode: impl FnOnce(&Kind, &[u8], &LogLimits, &mut LogBatch) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, Refused> {

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Kind, Protocol, receive};
+use super::{Kind, receive};
 use crate::{
     ingest::logs::otlp::{self, Form},
     server::{
@@ -14,6 +14,8 @@ use crate::{
         intake::{Cause, Refused},
     },
 };
+
+const PROTOCOL: &str = "otlp";
 
 /// Answers in the form of the request. Exporters send again on 429, 502, 503 and 504 alone.
 pub(super) async fn export(State(app): State<App>, request: Request) -> Response {
@@ -23,7 +25,7 @@ pub(super) async fn export(State(app): State<App>, request: Request) -> Response
         otlp::decode(content_type.as_deref(), content_encoding.as_deref(), body, limits, batch)
     };
     let content_type = [(CONTENT_TYPE, form.content_type())];
-    match receive(&app, Protocol::Otlp, request, decode).await {
+    match receive(&app, PROTOCOL, request, decode).await {
         Ok(()) => (content_type, otlp::response(form, None)).into_response(),
         Err(refused) => refused.respond((content_type, otlp::status(form, code(&refused), &refused.message))),
     }
