@@ -182,7 +182,7 @@ impl Keeper {
     }
 
     /// Writes a batch. Returns whether it is kept; if not, nothing of it may be acknowledged.
-    pub(super) fn keep(&mut self, batch: &[Input]) -> bool {
+    pub(super) fn keep(&mut self, batch: &mut [Input]) -> bool {
         if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.end_sync();
         }

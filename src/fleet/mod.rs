@@ -11,6 +11,7 @@
 mod chunks;
 mod desk;
 mod keeper;
+mod lines;
 mod queue;
 mod read;
 mod restoring;
@@ -44,14 +45,15 @@ use self::{
 };
 pub use self::{
     keeper::{Keeper, Kept, StartError, SyncPolicy},
+    lines::{LogRequest, TooLarge},
     read::Reader,
     saving::Stopped,
 };
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, Told, Turn, Turned, WriteReport,
-        in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, TemplateList, TemplateRow, Told,
+        Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -82,6 +84,10 @@ pub enum Unavailable {
 enum Input {
     Write {
         request: Request,
+        reply: Reply,
+    },
+    Logs {
+        request: LogRequest,
         reply: Reply,
     },
     Tell {
@@ -209,6 +215,28 @@ impl Fleet {
         let (tenant, held, reply) = (request.tenant.clone(), request.body.accepted(), Reply::new(reply));
         self.offer(Some(&tenant), held.samples + held.histograms, Input::Write { request, reply })?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Takes log records; done when they are in the journal and every line has its template.
+    ///
+    /// # Errors
+    /// The queue is full, the journal cannot be written, or the daemon is stopping.
+    pub async fn write_logs(&self, request: LogRequest) -> Result<WriteReport, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        let (tenant, lines, reply) = (request.tenant.clone(), request.batch.len() as u64, Reply::new(reply));
+        self.offer(Some(&tenant), lines, Input::Logs { request, reply })?;
+        answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Templates of a tenant's logs, in the order of their sources and of their lines, most first. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn templates(&self, tenant: &TenantId, asked: TemplateList) -> Result<Vec<TemplateRow>, Unavailable> {
+        let tenant = tenant.clone();
+        let mut rows: Vec<_> = self.ask(move |shard| shard.templates(&tenant, &asked))?.into_iter().flatten().collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source).then(b.lines.cmp(&a.lines)).then_with(|| a.id.cmp(&b.id)));
+        Ok(rows)
     }
 
     fn offer(&self, tenant: Option<&TenantId>, samples: u64, input: Input) -> Result<(), Unavailable> {

@@ -25,7 +25,6 @@ use super::{
     StartError, SyncPolicy,
     chunks::Chunks,
     store::{Place, Store},
-    taking::Takes,
 };
 use crate::{
     engine::Snapshot,
@@ -125,8 +124,9 @@ fn seasoned() -> (Snapshot, SimulatedDisk) {
             for sender in &mut senders {
                 sender.scrape(n);
                 sender.queue();
-                let content = sender.waiting.pop_front().unwrap();
-                recorder.write(&content.received(START + n * STEP), None);
+                for content in sender.waiting.drain(..) {
+                    content.give(START + n * STEP, &mut recorder);
+                }
             }
         }
         let mut bytes = Vec::new();

@@ -109,6 +109,8 @@ impl Severity {
 pub struct LogRecord<'a> {
     /// Event time; `None` when the sender gave none, then the time of receipt counts.
     pub at: Option<TimestampNs>,
+    /// Number of its stream in the batch.
+    pub stream: usize,
     /// What the stream is known by: `service`, `namespace`, `pod`, `host` and whatever else its sender says of it.
     pub labels: &'a Labels,
     /// The sender's severity.
@@ -176,6 +178,15 @@ pub struct LogBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamRef(u32);
 
+/// A place in a batch, at first before all records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Records before it.
+    pub record: usize,
+    text: usize,
+    attribute: usize,
+}
+
 impl LogBatch {
     /// Longest line in bytes that is kept; what is beyond is cut off and counted. Loki's default limit.
     pub const LINE_BYTES: usize = 256 << 10;
@@ -227,16 +238,35 @@ impl LogBatch {
 
     /// The records, in order of arrival.
     pub fn records(&self) -> impl Iterator<Item = LogRecord<'_>> {
-        let (mut text, mut attributes) = (self.text.as_str(), self.attributes.as_slice());
-        self.entries.iter().filter_map(move |entry| {
-            let labels = self.streams.get(entry.stream as usize)?;
-            let (trace_id, line) = (cut(&mut text, entry.trace_id), cut(&mut text, entry.line));
-            let (own, rest) = attributes.split_at_checked(entry.attributes as usize)?;
-            attributes = rest;
-            let texts = cut(&mut text, own.iter().map(|(name, value)| name + value).sum());
-            let Entry { at, severity, .. } = *entry;
-            Some(LogRecord { at, labels, severity, trace_id, line, attributes: own, texts })
-        })
+        let mut place = Place::default();
+        std::iter::from_fn(move || self.next(&mut place))
+    }
+
+    /// The record at a place, which moves on to the next one.
+    pub fn next(&self, place: &mut Place) -> Option<LogRecord<'_>> {
+        let Entry { at, stream, severity, trace_id, line, attributes } = *self.entries.get(place.record)?;
+        let labels = self.streams.get(stream as usize)?;
+        let mut text = self.text.get(place.text..)?;
+        let before = text.len();
+        let (trace_id, line) = (cut(&mut text, trace_id), cut(&mut text, line));
+        let attributes = self.attributes.get(place.attribute..)?.get(..attributes as usize)?;
+        let texts = cut(&mut text, attributes.iter().map(|(name, value)| name + value).sum());
+        place.record += 1;
+        place.text += before - text.len();
+        place.attribute += attributes.len();
+        Some(LogRecord { at, stream: stream as usize, labels, severity, trace_id, line, attributes, texts })
+    }
+
+    /// The streams, by their numbers.
+    #[must_use]
+    pub fn streams(&self) -> &[Labels] {
+        &self.streams
+    }
+
+    /// The newest event time, if any record has one.
+    #[must_use]
+    pub fn newest(&self) -> Option<TimestampNs> {
+        self.entries.iter().filter_map(|entry| entry.at).max()
     }
 
     /// Puts other texts in the place of lines and values of attributes. `replace` is given the name of the attribute, none for
