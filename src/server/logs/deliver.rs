@@ -2,40 +2,52 @@
 
 use std::borrow::Cow;
 
+use tokio::sync::SemaphorePermit;
+
 use crate::{
+    fleet::{LogRequest, TooLarge},
     logs::redact::{Redactor, Taken},
     server::{
         app::{App, NotReady},
-        intake,
+        intake::{self, Cause, Refused},
     },
     signal::{LogBatch, TenantId},
 };
 
 /// Takes out of a batch what is not to be kept, hands it to the engine and counts it for the protocol that it came by. What
-/// returns without an error is in
-/// the journal and in the engine and may be acknowledged.
+/// returns without an error is in the journal and in the engine and may be acknowledged.
+///
+/// `turn` is the tenant's turn to work on a request, where there is one; it ends with the work.
 ///
 /// # Errors
-/// The batch cannot be taken now; nothing of it is kept, and the sender should send it again.
+/// The batch is not kept: not now, and the sender should send it again ([`Cause::NotReady`]), or not at all.
 pub(in crate::server) async fn deliver(
     app: &App,
     protocol: &'static str,
     tenant: &TenantId,
     mut batch: LogBatch,
-) -> Result<(), NotReady> {
+    turn: Option<SemaphorePermit<'_>>,
+) -> Result<(), Refused> {
     if batch.is_empty() {
         return Ok(());
     }
     let arrived = Arrived { lines: batch.len(), bytes: batch.text_bytes(), cut: batch.cut() };
-    let shared = app.clone();
-    let redacted = intake::work(arrived.bytes, move || {
+    let (shared, tenant) = (app.clone(), tenant.clone());
+    let ready = intake::work(arrived.bytes, move || {
         let taken = redact(shared.redactor(), &mut batch);
-        (batch, taken)
+        LogRequest::new(tenant, batch, shared.now()).map(|request| (request, taken))
     });
-    let (batch, taken) = redacted.await?;
-    write(app, tenant, batch).await?;
+    let (request, taken) = ready.await??;
+    drop(turn);
+    app.engine()?.write_logs(request).await.map_err(NotReady::from)?;
     app.telemetry().logs().taken(protocol, &arrived, &taken);
     Ok(())
+}
+
+impl From<TooLarge> for Refused {
+    fn from(error: TooLarge) -> Self {
+        Self::new(Cause::TooLarge, error)
+    }
 }
 
 /// What arrived in a batch.
@@ -61,11 +73,6 @@ fn redact(redactor: &Redactor, batch: &mut LogBatch) -> Taken {
         }
     });
     taken
-}
-
-/// Hands a batch to the engine.
-async fn write(app: &App, _tenant: &TenantId, _batch: LogBatch) -> Result<(), NotReady> {
-    app.engine().map(drop)
 }
 
 #[cfg(test)]

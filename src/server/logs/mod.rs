@@ -107,8 +107,7 @@ async fn take<T: Send + 'static>(
         decode(&kind, &body, &limits, &mut batch).map(|told| (told, batch))
     });
     let (told, batch) = decoded.await??;
-    drop(turn);
-    deliver(app, protocol, &tenant, batch).await?;
+    deliver(app, protocol, &tenant, batch, turn).await?;
     Ok(told)
 }
 
