@@ -15,9 +15,11 @@ mod backfill;
 mod clock;
 mod engine_metrics;
 mod findings;
+mod intake;
 mod lifecycle;
 mod limit_metrics;
 mod listeners;
+mod logs;
 #[cfg(feature = "search")]
 mod loki;
 #[cfg(not(feature = "search"))]

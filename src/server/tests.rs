@@ -355,6 +355,7 @@ mod pages {
 }
 
 mod limits;
-#[cfg(feature = "search")]
 mod logs;
+#[cfg(feature = "search")]
+mod loki;
 mod told;

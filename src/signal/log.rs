@@ -269,6 +269,36 @@ impl LogBatch {
         self.entries.iter().filter_map(|entry| entry.at).max()
     }
 
+    /// Puts other texts in the place of lines and values of attributes. `replace` is given the name of the attribute, none for
+    /// a line, and the text; what it answers none for stays. Nothing is copied unless something is replaced.
+    pub fn replace(&mut self, mut replace: impl FnMut(Option<&str>, &str) -> Option<String>) {
+        let Self { entries, attributes, text, .. } = self;
+        let (mut replaced, mut done) = (String::new(), 0);
+        // Looks at the text of a length at a place, and gives where it ends.
+        let mut look = |name: Option<&str>, at: usize, len: &mut u32| {
+            let end = at + *len as usize;
+            if let Some(new) = text.get(at..end).and_then(|text| replace(name, text)) {
+                replaced.push_str(text.get(done..at).unwrap_or_default());
+                replaced.push_str(&new);
+                (done, *len) = (end, new.len() as u32);
+            }
+            end
+        };
+        let mut at = 0;
+        let mut attributes = attributes.iter_mut();
+        for entry in entries {
+            at = look(None, at + entry.trace_id as usize, &mut entry.line);
+            for (name, value) in attributes.by_ref().take(entry.attributes as usize) {
+                let end = at + *name as usize;
+                at = look(text.get(at..end), end, value);
+            }
+        }
+        if done > 0 || !replaced.is_empty() {
+            replaced.push_str(text.get(done..).unwrap_or_default());
+            *text = replaced;
+        }
+    }
+
     /// Number of records.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -335,6 +365,41 @@ mod tests {
         assert_eq!(records[0].line.len(), LogBatch::LINE_BYTES);
         assert_eq!((records[1].line, records[1].attributes().count()), ("after", LogBatch::ATTRIBUTES));
         assert_eq!(batch.cut(), 2);
+    }
+
+    #[test]
+    fn texts_are_replaced_where_they_stand() {
+        let mut batch = LogBatch::default();
+        let stream = batch.stream(Labels::from_pairs([("service", "a")]));
+        let told = LogLine { trace_id: "aa", line: "aa", ..LogLine::default() };
+        batch.push(stream, &told, [("x", "a"), ("a", "aé"), ("x", "b")]);
+        batch.push(stream, &LogLine { line: "b", ..told }, []);
+        batch.push(stream, &LogLine { line: "", ..told }, [("a", "")]);
+        let seen = |batch: &LogBatch| -> Vec<_> {
+            let own = |(name, value): (&str, &str)| format!("{name}={value}");
+            batch
+                .records()
+                .map(|r| (r.trace_id.to_owned(), r.line.to_owned(), r.attributes().map(own).collect()))
+                .collect()
+        };
+        let (before, kept) = (seen(&batch), batch.text.as_ptr());
+        batch.replace(|_, _| None);
+        assert_eq!((seen(&batch), batch.text.as_ptr()), (before, kept));
+
+        batch.replace(|name, text| match name {
+            None => text.contains('a').then(|| "long".to_owned()),
+            Some(name) => (name == "a" && !text.is_empty()).then(String::new),
+        });
+        let trace = "aa".to_owned();
+        let first: Vec<String> = vec!["x=a".into(), "a=".into(), "x=b".into()];
+        assert_eq!(
+            seen(&batch),
+            [
+                (trace.clone(), "long".to_owned(), first),
+                (trace.clone(), "b".to_owned(), vec![]),
+                (trace, String::new(), vec!["a=".to_owned()])
+            ]
+        );
     }
 
     #[test]

@@ -1,339 +1,249 @@
-//! Log lines as Grafana, logcli and people ask for them.
-
-use tempfile::TempDir;
+//! Shippers of logs: what they send, what they are told, what is counted.
 
 use super::*;
-use crate::{
-    search::{Options as IndexOptions, Writer},
-    signal::{LogBatch, LogLine, Severity, TenantId},
-};
 
-const NOW_S: i64 = NOW / 1000;
-const SECOND: i64 = 1_000_000_000;
+const PUSH: &str = "/loki/api/v1/push";
+const LOKI: &str = r#"{"streams":[{"stream":{"service_name":"cart"},"values":[
+    ["1795228984000000000","order of jane@example.com"],["1795228984000000001","paid"]]}]}"#;
+const OTLP: &str = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},
+    "scopeLogs":[{"logRecords":[{"timeUnixNano":"1795228984000000000","body":{"stringValue":"paid"}}]}]}]}"#;
+const BULK: &str = "{\"create\":{\"_index\":\"logs\"}}\n{\"message\":\"paid\",\"password\":\"hunter2\"}\n";
+const NDJSON: &str = "application/x-ndjson";
+const JSON: &str = "application/json";
+/// An export and its answer in protobuf, both without anything in them.
+const EMPTY: &[u8] = b"";
 
-/// A minute of lines of the tenant `shop`, one a second: nine orders are paid, the tenth fails.
-struct Logs {
-    story: Story,
-    _folder: TempDir,
-}
-
-impl Logs {
-    fn begin() -> Self {
-        Self::with(Config::default())
+impl Story {
+    async fn ship(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send(Request::post(path).header(CONTENT_TYPE, content_type).body(body.into()).unwrap()).await
     }
 
-    fn with(config: Config) -> Self {
-        let folder = TempDir::new().unwrap();
-        let (mut writer, _) = Writer::open(folder.path(), IndexOptions::default()).unwrap();
-        let story = Story::with(config);
-        story.app.open_index(writer.searcher());
-        let mut batch = LogBatch::default();
-        let cart = batch.stream(Labels::from_pairs([("service", "cart"), ("pod", "cart-1")]));
-        let mail = batch.stream(Labels::from_pairs([("service", "mail")]));
-        for i in 0..60 {
-            let at = Some((NOW_S - 60 + i) * SECOND);
-            let (severity, line) = match i % 10 {
-                9 => (Severity::Error, format!("order {i} failed: <timeout>")),
-                _ => (Severity::Info, format!("order {i} paid")),
-            };
-            let trace_id = if i == 9 { "0af7651916cd43dd8448eb211c80319c" } else { "" };
-            let told = LogLine { at, severity: Some(severity), trace_id, line: &line };
-            batch.push(cart, &told, [("user.id", "ann")]);
-        }
-        batch.push(mail, &LogLine { at: Some((NOW_S - 30) * SECOND), line: "sent", ..LogLine::default() }, []);
-        let tenant = TenantId::parse("shop").unwrap();
-        for record in batch.records() {
-            let template = if record.line.contains("failed") { 0xfa } else { 0xab };
-            writer.add(&tenant, NOW, &record, template).unwrap();
-        }
-        // The searcher was made before.
-        writer.commit(1).unwrap();
-        Self { story, _folder: folder }
-    }
-
-    async fn of(&self, tenant: &str, path: &str, parameters: &[(&str, &str)]) -> Answer {
-        let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
-        let request = Request::get(format!("{path}?{}", pairs.join("&"))).header("X-Scope-OrgID", tenant);
-        self.story.send(request.body(Body::empty()).unwrap()).await
-    }
-
-    async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
-        self.of("shop", path, parameters).await
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let escape = |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") };
-    text.bytes().map(escape).collect()
-}
-
-impl Answer {
     #[track_caller]
-    fn is_refused(&self, status: u16, text: &str) {
-        assert_eq!(self.status.as_u16(), status, "{}", self.body);
-        assert!(self.headers[CONTENT_TYPE].to_str().unwrap().starts_with("text/plain"), "{:?}", self.headers);
-        assert!(self.body.contains(text), "{}", self.body);
-    }
-
-    /// The lines of an answer with streams: time and text.
-    fn lines(&self) -> Vec<(i64, String)> {
-        let data = self.data();
-        assert_eq!(data["resultType"], "streams");
-        let values = data["result"].as_array().unwrap().iter().flat_map(|stream| stream["values"].as_array().unwrap());
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        values.map(|value| (text(&value[0]).parse().unwrap(), text(&value[1]))).collect()
+    fn counted(page: &Answer, lines: &[&str]) {
+        for line in lines {
+            assert!(page.body.lines().any(|found| found == *line), "{line} is missing in\n{}", page.body);
+        }
     }
 }
 
-/// What Grafana's Loki data source sends: times in nanoseconds, steps in milliseconds.
+/// `{service="cart"}` with the line `paid`: streams, labels, entries, lines have the numbers 1, 1, 2, 2.
+fn protobuf() -> Vec<u8> {
+    let message = |number: u8, of: &[u8]| [&[number << 3 | 2, of.len() as u8], of].concat();
+    let entry = message(2, &message(2, b"paid"));
+    let stream = [message(1, br#"{service="cart"}"#), entry].concat();
+    snap::raw::Encoder::new().compress_vec(&message(1, &stream)).unwrap()
+}
+
 #[tokio::test]
-async fn grafana_shows_lines_and_volumes() {
-    let logs = Logs::begin();
-    let (start, end) = (((NOW_S - 60) * SECOND).to_string(), (NOW_S * SECOND).to_string());
-    let range = async |query: &str, more: &[(&str, &str)]| {
-        let usual = [("query", query), ("start", &start), ("end", &end), ("step", "10000ms"), ("limit", "1000")];
-        logs.get("/loki/api/v1/query_range", &[&usual, more].concat()).await
-    };
-
-    // "Save & test".
-    let health = logs.get("/loki/api/v1/query", &[("query", "vector(1)+vector(1)"), ("time", "4000000000")]).await;
-    let two = json!([{"metric": {}, "value": [4_000_000_000_u64, "2"]}]);
-    assert_eq!((&health.data()["resultType"], &health.data()["result"]), (&json!("vector"), &two));
-
-    // Lines, by what the query builder, its filters and "filter for value" of a line make.
-    for (query, expected) in [
-        (r#"{service="cart"}"#, 60),
-        (r#"{service="cart"} |= ``"#, 60),
-        (r#"{service=~"cart|mail", pod!="x"} |= `order`"#, 60),
-        (r#"{service="cart"} |~ `(?i)FAILED: <\w+>`"#, 6),
-        (r#"{service="cart"} != `paid` !~ `[0-4]9`"#, 1),
-        (r#"{service="cart"} | detected_level=`error`"#, 6),
-        (r#"{service="cart"} |= `order` | template=`00000000000000fa`"#, 6),
-        (r#"{service="cart"} | trace_id=`0af7651916cd43dd8448eb211c80319c`"#, 1),
-        (r#"{service="cart"} | user_id=`ann` | detected_level!="info""#, 6),
-        (r#"{service="nowhere"}"#, 0),
-    ] {
-        let answer = range(query, &[("direction", "backward")]).await;
-        assert_eq!(answer.lines().len(), expected, "{query}");
+async fn shippers_are_answered_in_their_own_way_and_lines_are_counted() {
+    let story = Story::begin();
+    for (content_type, body) in [(JSON, LOKI.as_bytes().to_vec()), ("application/x-protobuf", protobuf())] {
+        let answer = story.ship(PUSH, content_type, body).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (204, ""), "{content_type}");
     }
-
-    // The volume above them, as it is asked now and as older versions do.
-    let volume = json!([
-        {"metric": {"detected_level": "error"}, "values": (1..=6).map(|i| json!([NOW_S - 60 + 10 * i, "1"])).collect::<Vec<_>>()},
-        {"metric": {"detected_level": "info"}, "values": [
-            [NOW_S - 60, "1"], [NOW_S - 50, "9"], [NOW_S - 40, "9"], [NOW_S - 30, "9"], [NOW_S - 20, "9"],
-            [NOW_S - 10, "9"], [NOW_S, "8"]]},
-    ]);
-    let query =
-        r#"sum by (level, detected_level) (count_over_time({service="cart"} |= `order` | drop __error__[10s]))"#;
-    let answer = range(query, &[("direction", "backward")]).await.data();
-    assert_eq!((&answer["resultType"], &answer["result"]), (&json!("matrix"), &volume));
-    let older = r#"sum by (level) (count_over_time({service="cart"} |= `order` | drop __error__[10s]))"#;
-    let answer = range(older, &[("direction", "backward")]).await.data();
-    assert_eq!(answer["result"].as_array().unwrap().len(), 1);
-
-    // Panels.
-    for (query, series) in [
-        (r#"sum by (service) (rate({service=~".+"}[1m]))"#, 2),
-        (r#"sum(rate({service="cart"} |= "failed" [1m])) by (pod)"#, 1),
-        (r#"count_over_time({service="cart"}[10s])"#, 2),
-        (r#"topk(1, sum by (service) (bytes_rate({service=~".+"}[1m])))"#, 1),
-        (r#"sum(bytes_over_time({service="cart"}[10000ms]))"#, 1),
-    ] {
-        let data = range(query, &[]).await.data();
-        assert_eq!(data["result"].as_array().unwrap().len(), series, "{query}: {data}");
+    for path in ["/v1/logs", "/otlp/v1/logs"] {
+        let answer = story.ship(path, JSON, OTLP).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "{}"));
+        assert_eq!(answer.headers[CONTENT_TYPE], JSON);
+        let answer = story.ship(path, "application/x-protobuf", EMPTY).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_bytes()), (200, EMPTY));
+        assert_eq!(answer.headers[CONTENT_TYPE], "application/x-protobuf");
     }
-    let query = r#"sum by (service) (count_over_time({service=~".+"}[1m]))"#;
-    let now = logs.get("/loki/api/v1/query", &[("query", query), ("time", &end)]).await.data();
-    assert_eq!(now["result"][0]["value"], json!([NOW_S, "59"]));
-
-    // The lines around one: both ways from its time.
-    let at = ((NOW_S - 31) * SECOND).to_string();
-    let usual = [("query", r#"{service="cart"}"#), ("limit", "2")];
-    let forward = [("start", &*at), ("end", &*end), ("direction", "FORWARD")];
-    let after = logs.get("/loki/api/v1/query_range", &[&usual[..], &forward].concat()).await;
-    assert_eq!(after.lines().iter().map(|(at, _)| at / SECOND - NOW_S).collect::<Vec<_>>(), [-30, -31]);
-    let backward = [("start", &*start), ("end", &*at), ("direction", "BACKWARD")];
-    let before = logs.get("/loki/api/v1/query_range", &[&usual[..], &backward].concat()).await;
-    assert_eq!(before.lines().iter().map(|(at, _)| at / SECOND - NOW_S).collect::<Vec<_>>(), [-32, -33]);
-
-    // The label browser and the hints of the query editor.
-    let span = [("start", &*start), ("end", &*end)];
-    let with = |name, value| [&span[..], &[(name, value)]].concat();
-    assert_eq!(logs.get("/loki/api/v1/labels", &span).await.data(), json!(["pod", "service"]));
-    let path = "/loki/api/v1/label/service/values";
-    assert_eq!(logs.get(path, &span).await.data(), json!(["cart", "mail"]));
-    assert_eq!(logs.get(path, &with("query", r#"{pod=~".+"}"#)).await.data(), json!(["cart"]));
-    let series = logs.get("/loki/api/v1/series", &with("match[]", r#"{service="cart"}"#)).await.data();
-    assert_eq!(series, json!([{"pod": "cart-1", "service": "cart"}]));
-    let stats = logs.get("/loki/api/v1/index/stats", &with("query", r#"{service="mail"}"#)).await;
-    assert_eq!(stats.json(), json!({"streams": 1, "chunks": 1, "bytes": 4, "entries": 1}));
-    let volume = logs.get("/loki/api/v1/index/volume", &with("query", r#"{service=~".+"}"#)).await.data();
-    assert_eq!(volume["result"][0]["metric"], json!({"service": "cart"}));
-    assert_eq!(volume["result"][1]["value"][1], "4");
-    let by = [&with("query", "{}")[..], &[("targetLabels", "pod"), ("step", "60")]].concat();
-    let volumes = logs.get("/loki/api/v1/index/volume_range", &by).await.data();
-    assert_eq!(
-        (&volumes["resultType"], &volumes["result"][0]["metric"]),
-        (&json!("matrix"), &json!({"pod": "cart-1"}))
+    for path in ["/_bulk", "/logs/_bulk", "/elasticsearch/_bulk", "/elasticsearch/logs/_bulk"] {
+        for method in ["POST", "PUT"] {
+            let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, NDJSON);
+            let answer = story.send(request.body(BULK.into()).unwrap()).await;
+            let json = answer.json();
+            assert_eq!((answer.status.as_u16(), &json["errors"]), (200, &json!(false)), "{path}: {json}");
+            assert_eq!(json["items"][0]["create"]["status"], 201);
+            assert_eq!(
+                (&answer.headers["x-elastic-product"], &answer.headers[CONTENT_TYPE]),
+                (&"Elasticsearch".parse().unwrap(), &JSON.parse().unwrap())
+            );
+        }
+    }
+    Story::counted(
+        &story.get("/metrics").await,
+        &[
+            r#"vigie_log_lines_received_total{protocol="loki"} 3"#,
+            r#"vigie_log_lines_received_total{protocol="otlp"} 2"#,
+            r#"vigie_log_lines_received_total{protocol="elasticsearch"} 8"#,
+            r#"vigie_log_received_bytes_total{protocol="otlp"} 8"#,
+            r#"vigie_log_redactions_total{kind="email"} 1"#,
+            r#"vigie_log_redactions_total{kind="token"} 8"#,
+            r#"vigie_http_requests_total{handler="/elasticsearch/{index}/_bulk",code="200"} 2"#,
+        ],
     );
-    assert_eq!(volumes["result"].as_array().unwrap().len(), 1);
-    assert!(logs.get("/loki/api/v1/status/buildinfo", &[]).await.json()["version"].is_string());
-}
-
-/// As logcli does it: each answer's oldest line is where the next one ends, until one is short.
-#[tokio::test]
-async fn logcli_pages_backwards() {
-    let logs = Logs::begin();
-    let mut end = NOW_S * SECOND;
-    let (mut seen, mut pages): (Vec<String>, i32) = (Vec::new(), 0);
-    loop {
-        let start = ((NOW_S - 3_600) * SECOND).to_string();
-        let asked = [("query", r#"{service="cart"}"#), ("limit", "25"), ("start", &start), ("end", &end.to_string())];
-        let mut lines = logs.get("/loki/api/v1/query_range", &asked).await.lines();
-        lines.sort_by_key(|(at, _)| -at);
-        pages += 1;
-        let Some((last, _)) = lines.last() else { break };
-        end = last + 1;
-        let is_short = lines.len() < 25;
-        seen.extend(lines.into_iter().map(|(_, line)| line).filter(|line| !seen.contains(line)).collect::<Vec<_>>());
-        if is_short {
-            break;
-        }
-    }
-    assert_eq!((seen.len(), pages), (60, 3));
-    assert!(seen[0].starts_with("order 59") && seen[59] == "order 0 paid", "{seen:?}");
-
-    // `series` as a form, `label` for `labels`, times in seconds and as dates.
-    let form = Request::post("/loki/api/v1/series?start=1795228000").header("X-Scope-OrgID", "shop");
-    let form = form.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let body = "match=%7Bservice%3D%22mail%22%7D&end=2026-11-21T02%3A43%3A04.000000001Z";
-    let series = logs.story.send(form.body(body.into()).unwrap()).await;
-    assert_eq!(series.data(), json!([{"service": "mail"}]));
-    assert_eq!(logs.get("/loki/api/v1/label", &[("since", "30m")]).await.data(), json!(["pod", "service"]));
-    assert_eq!(logs.get("/loki/api/v1/series", &[]).await.data().as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_tenant_sees_only_its_own_lines() {
-    let logs = Logs::begin();
-    assert_eq!(logs.of("shop", "/loki/api/v1/query_range", &[("query", "{}")]).await.lines().len(), 61);
-    for tenant in ["default", "shop2"] {
-        let of = async |path, parameters: &[(&str, &str)]| logs.of(tenant, path, parameters).await;
-        assert_eq!(of("/loki/api/v1/query_range", &[("query", "{}")]).await.lines(), []);
-        for path in ["/loki/api/v1/labels", "/loki/api/v1/label/service/values", "/loki/api/v1/series"] {
-            assert_eq!(of(path, &[]).await.data(), json!([]), "{path}");
-        }
-        let query = ("query", "sum(count_over_time({}[1h]))");
-        assert_eq!(of("/loki/api/v1/query", &[query]).await.data()["result"], json!([]));
-        assert_eq!(of("/loki/api/v1/index/stats", &[("query", "{}")]).await.json()["entries"], 0);
-        let found = of("/api/v1/logs", &[]).await.json();
-        assert_eq!((&found["lines"], &found["histogram"]["total"]), (&json!([]), &json!(0)));
-    }
-    logs.of("a/b", "/loki/api/v1/labels", &[]).await.is_refused(400, "X-Scope-OrgID");
+async fn an_item_that_is_not_taken_is_never_said_to_be() {
+    let story = Story::begin();
+    let answer = story.ship("/x/_bulk", NDJSON, format!("{BULK}{{\"delete\":{{\"_id\":\"1\"}}}}\n")).await;
+    let json = answer.json();
+    assert_eq!((answer.status.as_u16(), &json["errors"]), (200, &json!(true)), "{json}");
+    assert_eq!(
+        (&json["items"][0]["create"]["status"], &json["items"][1]["delete"]["status"]),
+        (&json!(201), &json!(400))
+    );
+    Story::counted(
+        &story.get("/metrics").await,
+        &[
+            r#"vigie_log_lines_received_total{protocol="elasticsearch"} 1"#,
+            r#"vigie_log_lines_rejected_total{protocol="elasticsearch"} 1"#,
+        ],
+    );
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_refused_in_plain_text() {
-    let logs = Logs::begin();
-    let range = async |parameters: &[(&str, &str)]| logs.get("/loki/api/v1/query_range", parameters).await;
-    range(&[]).await.is_refused(400, "parse error");
-    range(&[("query", r#"{service="cart"} | json"#)]).await.is_refused(400, "the stage \"json\" is not supported");
-    range(&[("query", r#"{service=~"("}"#)]).await.is_refused(400, "regular expression");
-    range(&[("query", "{}"), ("limit", "5001")]).await.is_refused(400, "max entries limit");
-    range(&[("query", "{}"), ("limit", "-1")]).await.is_refused(400, "\"limit\"");
-    range(&[("query", "{}"), ("direction", "sideways")]).await.is_refused(400, "direction");
-    range(&[("query", "{}"), ("start", "2"), ("end", "1")]).await.is_refused(400, "end timestamp must not be before");
-    range(&[("query", "{}"), ("start", "yesterday")]).await.is_refused(400, "\"start\"");
-    range(&[("query", "{}"), ("interval", "10s")]).await.is_refused(400, "interval");
-    let fine = [("query", "rate({}[1m])"), ("start", "0"), ("step", "1")];
-    range(&fine).await.is_refused(400, "11000 points");
-    range(&[("query", "rate({}[1m])"), ("step", "0")]).await.is_refused(400, "step");
-    logs.get("/loki/api/v1/query", &[("query", "{}")]).await.is_refused(400, "range query");
-    let not_plain = [("match[]", r#"{service="x"} |= "y""#)];
-    logs.get("/loki/api/v1/series", &not_plain).await.is_refused(400, "only a selector");
-    logs.get("/loki/api/v1/tail", &[("query", "{}")]).await.is_refused(501, "does not follow logs live");
-
-    // Nothing runs longer than it may, nor before the index is there or after it is closed.
-    logs.story.app.close();
-    range(&[("query", "{}")]).await.is_refused(503, "stopping");
-    let starting = Story::begin();
-    starting.get("/loki/api/v1/labels").await.is_refused(503, "starting");
+async fn what_sending_again_does_not_help_is_4xx() {
     let mut config = Config::default();
-    config.query.timeout = Period::from_secs(0);
-    let late = Logs::with(config);
-    late.get("/loki/api/v1/query_range", &[("query", "{}")]).await.is_refused(503, "query.timeout");
-}
-
-#[tokio::test]
-async fn lines_come_as_plain_json() {
-    let logs = Logs::begin();
-    let find = async |parameters: &[(&str, &str)]| logs.get("/api/v1/logs", parameters).await;
-    let found = find(&[("text", "FAILED timeout"), ("limit", "2")]).await.json();
-    assert_eq!(
-        found["lines"][0],
-        json!({
-            "at": "2026-11-21T02:43:03Z", "labels": {"pod": "cart-1", "service": "cart"}, "severity": "error",
-            "template": "00000000000000fa", "trace_id": null, "line": "order 59 failed: <timeout>",
-            "attributes": {"user.id": "ann"},
-        })
-    );
-    assert_eq!((found["lines"].as_array().unwrap().len(), &found["partial"]), (2, &json!(false)));
-    let histogram = &found["histogram"];
-    assert_eq!((&histogram["start"], &histogram["step_seconds"]), (&json!("2026-11-21T01:43:00Z"), &json!(60)));
-    let errors: Vec<u64> = serde_json::from_value(histogram["counts"]["error"].clone()).unwrap();
-    assert_eq!((errors.len(), &errors[59..]), (61, &[6, 0][..]), "the last bar has the four seconds of this minute");
-
-    for (parameters, expected) in [
-        (&[][..], 61),
-        (&[("query", r#"{service="cart"} |= "paid""#)], 54),
-        (&[("text", r#""order 9""#)], 1),
-        (&[("service", "mail")], 1),
-        (&[("severity", "error"), ("severity", "unknown")], 7),
-        (&[("template", "fa")], 6),
-        (&[("trace_id", "0AF7651916CD43DD8448EB211C80319C")], 1),
-        (&[("since", "10s")], 10),
-        (&[("start", "1795228979"), ("end", "1795228981")], 2),
+    config.logs.max_body = "1KiB".parse::<ByteSize>().unwrap();
+    let story = Story::with(config);
+    let large = "x".repeat(1025);
+    for (path, content_type, body, status) in [
+        (PUSH, JSON, "{\"streams\":1}", 400),
+        (PUSH, "", "not snappy", 400),
+        (PUSH, JSON, &large, 413),
+        ("/v1/logs", JSON, "{\"resourceLogs\":1}", 400),
+        ("/v1/logs", "application/x-protobuf", "\u{1}", 400),
+        ("/v1/logs", "text/plain", "{}", 415),
+        ("/v1/logs", JSON, &large, 413),
+        ("/_bulk", NDJSON, "\n", 400),
+        ("/_bulk", NDJSON, &large, 413),
     ] {
-        let found = find(parameters).await.json();
-        let number = found["lines"].as_array().unwrap_or_else(|| panic!("{parameters:?}: {found}")).len();
-        assert_eq!((number, &found["histogram"]["total"]), (expected, &json!(expected)), "{parameters:?}");
+        let answer = story.ship(path, content_type, body.to_owned()).await;
+        assert_eq!(answer.status.as_u16(), status, "{path} {content_type}: {}", answer.body);
+        assert!(!answer.headers.contains_key("retry-after") && !answer.body.is_empty());
     }
-    let first = find(&[("direction", "forward"), ("limit", "1")]).await.json();
-    assert_eq!(first["lines"][0]["line"], "order 0 paid");
+    let answer = story.ship("/v1/logs", JSON, "{").await;
+    assert_eq!((&answer.headers[CONTENT_TYPE], &answer.json()["code"]), (&JSON.parse().unwrap(), &json!(3)));
+    let bulk = story.ship("/_bulk", NDJSON, large.clone()).await.json();
+    assert_eq!((&bulk["status"], &bulk["error"]["type"]), (&json!(413), &json!("content_too_long_exception")));
 
-    find(&[("query", "{}"), ("text", "x")]).await.is_error(400, "bad_data", "\"text\"");
-    find(&[("query", "rate({}[1m])")]).await.is_error(400, "bad_data", "numbers");
-    find(&[("query", "{")]).await.is_error(400, "bad_data", "invalid parameter \"query\": parse error");
-    find(&[("severity", "loud")]).await.is_error(400, "bad_data", "\"loud\"");
-    find(&[("template", "xyz")]).await.is_error(400, "bad_data", "hexadecimal");
-    Story::begin().get("/api/v1/logs").await.is_error(503, "unavailable", "starting");
+    // A kilobyte at most, also when it is out of its compression.
+    let bomb = Request::post(PUSH).body(snap::raw::Encoder::new().compress_vec(large.as_bytes()).unwrap().into());
+    assert_eq!(story.send(bomb.unwrap()).await.status.as_u16(), 413);
+    let gzip = Request::post("/_bulk").header("content-encoding", "gzip").body("no gzip".into()).unwrap();
+    assert_eq!(story.send(gzip).await.status.as_u16(), 400);
+    let tenant = Request::post(PUSH).header("X-Scope-OrgID", "a/b").body(LOKI.into()).unwrap();
+    assert_eq!(story.send(tenant).await.status.as_u16(), 400);
+    assert_eq!(story.get(PUSH).await.status.as_u16(), 405);
+
+    Story::counted(
+        &story.get("/metrics").await,
+        &[
+            r#"vigie_log_requests_refused_total{protocol="loki",reason="invalid"} 3"#,
+            r#"vigie_log_requests_refused_total{protocol="loki",reason="too_large"} 2"#,
+            r#"vigie_log_requests_refused_total{protocol="otlp",reason="unsupported"} 1"#,
+            r#"vigie_log_requests_refused_total{protocol="elasticsearch",reason="too_large"} 2"#,
+        ],
+    );
 }
 
-#[cfg(feature = "ui")]
 #[tokio::test]
-async fn the_page_shows_lines_and_is_harmless() {
-    let logs = Logs::begin();
-    let page = logs.get("/logs", &[("text", "\"><script>"), ("since", "6h")]).await;
-    assert_eq!(page.status, StatusCode::OK);
-    assert!(!page.body.contains("<script>") && page.body.contains("No lines."), "{}", page.body);
-    assert!(page.body.contains(r#"<option value="6h" selected>"#) && page.body.contains(r#"<option value="mail">"#));
+async fn a_page_of_another_site_may_not_send_lines() {
+    let story = Story::begin();
+    let from = |name: &'static str, value: &'static str| {
+        Request::post("/_bulk").header("host", "127.0.0.1:9797").header(name, value).body(Body::from(BULK)).unwrap()
+    };
+    assert_eq!(story.send(from("origin", "http://evil.example")).await.status.as_u16(), 403);
+    assert_eq!(story.send(from("sec-fetch-site", "cross-site")).await.status.as_u16(), 403);
+    assert_eq!(story.send(from("origin", "http://127.0.0.1:9797")).await.status.as_u16(), 200);
+}
 
-    let page = logs.get("/logs", &[("service", "cart"), ("severity", "error"), ("limit", "5")]).await.body;
-    assert!(page.contains("order 59 failed: &lt;timeout&gt;") && !page.contains("paid"), "{page}");
-    assert!(page.contains("<svg") && page.contains(r#"class="error""#) && page.contains("6 lines"), "{page}");
-    let by_template = "/logs?service=cart&amp;severity=error&amp;limit=5&amp;template=00000000000000fa\"";
-    assert!(page.contains(by_template), "{page}");
-    assert!(page.contains(r#"value="error" checked"#) && !page.contains(r#"value="info" checked"#));
-    // The sixth is on the next page.
-    let older = page.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|link| link.contains("end="));
-    let older = logs.get(&older.unwrap().replace("&amp;", "&"), &[]).await.body;
-    assert!(older.contains("order 9 failed") && !older.contains("older lines"), "{older}");
+#[tokio::test]
+async fn senders_wait_for_what_passes() {
+    let mut config = Config::default();
+    config.ingest.max_concurrent_requests = 1;
+    let story = Story::with(config);
+    let all = [(PUSH, JSON, LOKI), ("/v1/logs", JSON, OTLP), ("/_bulk", NDJSON, BULK)];
 
-    assert!(logs.story.get("/").await.body.contains(r#"href="/logs""#));
-    let wrong = logs.get("/logs", &[("severity", "loud")]).await;
-    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
-    assert!(wrong.body.contains(r#"role="alert""#));
-    let starting = Story::begin().get("/logs").await;
-    assert_eq!(starting.status, StatusCode::SERVICE_UNAVAILABLE);
+    let place = story.app.places().take(&crate::signal::TenantId::parse("shop").unwrap()).unwrap();
+    for (path, content_type, body) in all {
+        let answer = story.ship(path, content_type, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()), "{path}");
+    }
+    drop(place);
+    for (path, content_type, body) in all {
+        assert!(story.ship(path, content_type, body).await.status.is_success());
+    }
+    story.app.close();
+    let answers = [
+        story.ship(PUSH, JSON, LOKI).await,
+        story.ship("/v1/logs", JSON, OTLP).await,
+        story.ship("/_bulk", NDJSON, BULK).await,
+    ];
+    for answer in &answers {
+        assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"5".parse().unwrap()));
+    }
+    assert_eq!(answers[0].body, "vigie is stopping");
+    assert_eq!(answers[1].json(), json!({"code": 14, "message": "vigie is stopping"}));
+    assert_eq!(answers[2].json()["error"]["reason"], "vigie is stopping");
+    Story::counted(
+        &story.get("/metrics").await,
+        &[
+            r#"vigie_log_requests_refused_total{protocol="otlp",reason="busy"} 1"#,
+            r#"vigie_log_requests_refused_total{protocol="otlp",reason="stopping"} 1"#,
+        ],
+    );
+}
+
+#[tokio::test]
+async fn an_elasticsearch_is_found_where_clients_look() {
+    let story = Story::begin();
+    let ask = async |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        story.send(request.body(Body::empty()).unwrap()).await
+    };
+    for (method, path) in [
+        ("GET", "/elasticsearch"),
+        ("GET", "/elasticsearch/"),
+        ("HEAD", "/elasticsearch"),
+        ("GET", "/elasticsearch/_license"),
+        ("GET", "/_license"),
+        ("GET", "/_cluster/health"),
+        ("PUT", "/_index_template/filebeat"),
+        ("HEAD", "/elasticsearch/_data_stream/logs"),
+    ] {
+        let answer = ask(method, path, &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.body.is_empty()), (200, method == "HEAD"), "{method} {path}");
+        assert_eq!(answer.headers["x-elastic-product"], "Elasticsearch");
+    }
+    let media_type = "application/vnd.elasticsearch+json; compatible-with=9";
+    let greeting = ask("GET", "/elasticsearch/", &[("accept", media_type)]).await;
+    assert_eq!(greeting.json()["tagline"], "You Know, for Search");
+    assert_eq!(greeting.headers[CONTENT_TYPE], "application/vnd.elasticsearch+json;compatible-with=9");
+    let unknown = ask("GET", "/elasticsearch/_search", &[]).await;
+    assert_eq!((unknown.status.as_u16(), &unknown.json()["status"]), (404, &json!(404)));
+    assert_eq!(unknown.headers["x-elastic-product"], "Elasticsearch");
+    assert_eq!(ask("GET", "/_search", &[]).await.body, "404 page not found\n");
+
+    let clients = [
+        ("accept", media_type),
+        ("x-elastic-client-meta", "es=9.5.1,py=3.11.7"),
+        ("user-agent", "elasticsearch-py/9.5.1 (Python/3.11.7; elastic-transport/9.4.2)"),
+        ("user-agent", "opensearch-py/3.2.0 (Python 3.11.7)"),
+        ("user-agent", "Elastic-filebeat/8.17.0 (linux; amd64)"),
+        ("user-agent", "go-elasticsearch/8.17.0 (linux amd64; Go 1.23)"),
+        ("user-agent", "logstash/8.17.0 (OS=Linux)"),
+        ("user-agent", "Vector/0.44.0 (x86_64-unknown-linux-gnu)"),
+    ];
+    for client in clients {
+        assert_eq!(ask("GET", "/", &[client]).await.json()["version"]["number"], "8.17.0", "{client:?}");
+        assert_eq!(ask("HEAD", "/", &[client]).await.headers["x-elastic-product"], "Elasticsearch");
+    }
+    #[cfg(feature = "ui")]
+    for other in [
+        ("user-agent", "curl/8.5.0"),
+        ("accept", "*/*"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        ("user-agent", "python-requests/2.34.2"),
+    ] {
+        let page = ask("GET", "/", &[other]).await;
+        assert!(page.body.contains("<html"), "{other:?}: {}", page.body);
+    }
 }
