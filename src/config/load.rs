@@ -244,6 +244,12 @@ fn check(config: &Config) -> Vec<Problem> {
         (secs(ingest.max_ahead) >= 1.0, "ingest.max_ahead", "must be at least 1s: clocks never agree"),
         (logs.max_connections > 0, "logs.max_connections", "must be at least 1"),
         ((1.0..=30.0 * 86_400.0).contains(&secs(logs.idle_timeout)), "logs.idle_timeout", "must be between 1s and 30d"),
+        (logs.max_body.get() > 0, "logs.max_body", "must be more than 0B"),
+        (
+            logs.max_body.get() <= JOURNALLED_MAX,
+            "logs.max_body",
+            "must be at most 64MiB, the longest record of the journal",
+        ),
         (
             secs(series.window) >= 600.0,
             "series.window",

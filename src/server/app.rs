@@ -11,10 +11,13 @@ use super::{
     arrivals::Arrivals, clock::Clock, memory::Memory, pace::Pace, places::Places, progress::Progress, queries::Queries,
     refusals::Refusals, telemetry::Telemetry,
 };
+#[cfg(feature = "search")]
+use crate::search::Searcher;
 use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
     fleet::{Fleet, Unavailable},
+    logs::redact::Redactor,
     signal::{TenantId, TimestampMs},
 };
 
@@ -23,7 +26,7 @@ use crate::{
 pub enum Phase {
     /// State is being restored.
     Starting,
-    /// History is being read in: all requests are served but remote write, whose samples would be newer.
+    /// History is being read in: all requests are served but those with samples and logs, which would be newer.
     Backfilling,
     /// Requests are served.
     Serving,
@@ -39,8 +42,8 @@ pub enum NotReady {
     /// State is being restored.
     #[error("vigie is starting and restores its state")]
     Starting,
-    /// History is being read in; concerns remote write only.
-    #[error("vigie reads in history first and takes samples when that is done")]
+    /// History is being read in; concerns what is sent to be kept.
+    #[error("vigie reads in history first and takes samples and logs when that is done")]
     Backfilling,
     /// The daemon is on its way out.
     #[error("vigie is stopping")]
@@ -60,6 +63,20 @@ pub enum NotReady {
 }
 
 impl NotReady {
+    /// Its name as a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Backfilling => "backfilling",
+            Self::Stopping => "stopping",
+            Self::Busy => "busy",
+            Self::Crowded => "crowded",
+            Self::Unwritable => "unwritable",
+            Self::Fault => "fault",
+        }
+    }
+
     /// Seconds after which trying again makes sense.
     #[must_use]
     pub fn retry_after_s(self) -> u64 {
@@ -94,6 +111,9 @@ struct Shared {
     clock: Clock,
     /// There from the end of the restore until the stop: its threads end when nobody holds it any more.
     engine: RwLock<Option<Fleet>>,
+    /// The index over log lines, there for as long.
+    #[cfg(feature = "search")]
+    index: RwLock<Option<Searcher>>,
     phase: watch::Sender<Phase>,
     telemetry: Telemetry,
     arrivals: Arrivals,
@@ -102,6 +122,7 @@ struct Shared {
     memory: Memory,
     places: Arc<Places>,
     queries: Queries,
+    redactor: Redactor,
     planning: Mutex<()>,
 }
 
@@ -115,6 +136,8 @@ impl App {
             address,
             started_at: clock.now(),
             engine: RwLock::new(None),
+            #[cfg(feature = "search")]
+            index: RwLock::new(None),
             phase: watch::Sender::new(Phase::Starting),
             telemetry: Telemetry::new(&queries),
             arrivals: Arrivals::default(),
@@ -123,6 +146,7 @@ impl App {
             memory: Memory::new(config.memory_limit),
             places: Places::new(config.ingest.max_concurrent_requests, cores),
             queries,
+            redactor: Redactor::new(&config.logs.redact),
             planning: Mutex::default(),
             clock,
             config,
@@ -137,6 +161,12 @@ impl App {
         self.0.phase.send_replace(if has_backfill { Phase::Backfilling } else { Phase::Serving });
     }
 
+    /// Brings in the index over log lines: from here on they can be asked for. To be called before [`App::open`].
+    #[cfg(feature = "search")]
+    pub fn open_index(&self, index: Searcher) {
+        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+    }
+
     /// Tells that the history is read in, or given up.
     pub fn backfilled(&self) {
         self.0.phase.send_replace(Phase::Serving);
@@ -146,6 +176,10 @@ impl App {
     pub fn close(&self) {
         self.0.phase.send_replace(Phase::Stopping);
         *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = None;
+        #[cfg(feature = "search")]
+        {
+            *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Gives up the queries that still run.
@@ -168,6 +202,19 @@ impl App {
         engine.ok_or(match self.phase() {
             Phase::Starting => NotReady::Starting,
             Phase::Backfilling | Phase::Serving | Phase::Stopping | Phase::Over => NotReady::Stopping,
+        })
+    }
+
+    /// The index over log lines.
+    ///
+    /// # Errors
+    /// It is not there yet or is being closed.
+    #[cfg(feature = "search")]
+    pub fn index(&self) -> Result<Searcher, NotReady> {
+        let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner).clone();
+        index.ok_or(match self.phase() {
+            Phase::Starting | Phase::Backfilling | Phase::Serving => NotReady::Starting,
+            Phase::Stopping | Phase::Over => NotReady::Stopping,
         })
     }
 
@@ -268,7 +315,7 @@ impl App {
         self.0.planning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places for remote write requests.
+    /// Places for requests that bring samples or logs.
     pub(super) fn places(&self) -> &Arc<Places> {
         &self.0.places
     }
@@ -293,6 +340,11 @@ impl App {
     /// The memory there is, and what is used of it.
     pub(super) fn memory(&self) -> &Memory {
         &self.0.memory
+    }
+
+    /// Takes out of log lines what is not to be kept.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// What all queries together may use.

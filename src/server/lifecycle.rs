@@ -17,9 +17,11 @@ use super::{
     memory,
     router::router,
 };
+#[cfg(feature = "search")]
+use crate::search::Retention;
 use crate::{
     config::{Config, Problem, Sync},
-    engine::Options,
+    engine::{Options, Restored},
     fleet::{self, Fleet, FleetThreads, Keeper, SyncPolicy},
     journal,
 };
@@ -174,23 +176,41 @@ async fn attend(app: &App, backfill: Option<Backfill>) -> Infallible {
 
 /// Restores the state, if there is one, and starts the engine.
 async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
-    let options = options(app)?;
+    let (options, started_at) = (options(app)?, app.started_at());
     let config = &app.config().journal;
     let policy = match config.sync {
         Sync::Interval => SyncPolicy::Interval(config.sync_interval.get()),
         Sync::Always => SyncPolicy::Always,
         Sync::Never => SyncPolicy::Never,
     };
-    let path = app.config().data_dir.clone();
+    let app = app.clone();
     let started = tokio::task::spawn_blocking(move || {
-        let (keeper, restored) = Keeper::open(&path, policy, options.shards)?;
+        let (keeper, restored) = keeper(&app, policy, options.shards)?;
         let is_restored = restored.is_some();
         Ok::<_, StopError>((Fleet::start(&options, restored, Some(keeper))?, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
-    let started_at = rfc3339(app.started_at());
+    let started_at = rfc3339(started_at);
     tracing::info!(is_restored, started_at, "the engine runs");
     Ok(started)
+}
+
+/// Opens the journal, and the index over log lines.
+#[cfg(feature = "search")]
+fn keeper(app: &App, policy: SyncPolicy, threads: usize) -> Result<(Keeper, Option<Restored>), fleet::StartError> {
+    let Config { data_dir, logs, .. } = app.config();
+    let retention = Retention { max_age: logs.keep_for.get(), max_bytes: logs.keep_bytes.get() as u64 };
+    let (keeper, restored) = Keeper::open_indexed(data_dir, policy, threads, retention)?;
+    if let Some(searcher) = keeper.searcher() {
+        app.open_index(searcher);
+    }
+    Ok((keeper, restored))
+}
+
+/// Opens the journal.
+#[cfg(not(feature = "search"))]
+fn keeper(app: &App, policy: SyncPolicy, threads: usize) -> Result<(Keeper, Option<Restored>), fleet::StartError> {
+    Keeper::open(&app.config().data_dir, policy, threads)
 }
 
 /// Stops the engine, which finishes what it has accepted, and saves its state.

@@ -15,9 +15,16 @@ mod backfill;
 mod clock;
 mod engine_metrics;
 mod findings;
+mod intake;
 mod lifecycle;
 mod limit_metrics;
 mod listeners;
+mod logs;
+#[cfg(feature = "search")]
+mod loki;
+#[cfg(not(feature = "search"))]
+#[path = "no_loki.rs"]
+mod loki;
 mod maintenance;
 mod memory;
 mod models;
@@ -47,6 +54,12 @@ pub(crate) use {
     posted::Posted,
     prometheus::ApiError,
     tenant::Tenant,
+};
+
+#[cfg(all(feature = "search", feature = "ui"))]
+pub(crate) use {
+    loki::{Found, Histogram, Line, UNKNOWN, Wanted, services},
+    prometheus::Parameters,
 };
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use super::{
     app::App,
     engine_metrics,
     listeners::Counters,
+    logs::LogMetrics,
     progress::Progress,
     queries::{Counted, Queries},
 };
@@ -61,11 +62,6 @@ struct Reason {
     reason: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Protocol {
-    protocol: &'static str,
-}
-
 /// The counters of this process.
 pub struct Telemetry {
     registry: Registry,
@@ -76,9 +72,8 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
-    log_lines: Family<Protocol, Counter>,
-    log_bytes: Family<Protocol, Counter>,
     listeners: Counters,
+    logs: LogMetrics,
     backfill: Progress,
 }
 
@@ -95,9 +90,8 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
-            log_lines: Family::default(),
-            log_bytes: Family::default(),
             listeners: Counters::default(),
+            logs: LogMetrics::default(),
             backfill: Progress::default(),
         };
         let registry = &mut all.registry;
@@ -125,14 +119,8 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
-        registry.register("log_lines_received", "Log lines that were kept, by protocol", all.log_lines.clone());
-        registry.register_with_unit(
-            "log_received",
-            "Text of log lines that were kept, by protocol",
-            Unit::Bytes,
-            all.log_bytes.clone(),
-        );
         all.listeners.register(registry);
+        all.logs.register(registry);
         queries.register(registry);
         all.backfill.register(registry);
         all
@@ -155,15 +143,14 @@ impl Telemetry {
         }
     }
 
-    /// Counts log lines that were kept.
-    pub(super) fn log_lines(&self, protocol: &'static str, lines: u64, bytes: u64) {
-        self.log_lines.get_or_create(&Protocol { protocol }).inc_by(lines);
-        self.log_bytes.get_or_create(&Protocol { protocol }).inc_by(bytes);
-    }
-
     /// What happens to log lines before there is a batch of them.
     pub(super) fn listeners(&self) -> &Counters {
         &self.listeners
+    }
+
+    /// What log inputs count.
+    pub(super) fn logs(&self) -> &LogMetrics {
+        &self.logs
     }
 
     /// How far the history is read in.

@@ -1,7 +1,11 @@
 //! The way to the engine.
 
 use crate::{
-    server::app::{App, NotReady},
+    server::{
+        app::{App, NotReady},
+        intake::Cause,
+        logs,
+    },
     signal::{LogBatch, TenantId},
 };
 
@@ -31,15 +35,14 @@ impl Protocol {
 ///
 /// # Errors
 /// It cannot be taken now.
-pub(super) async fn deliver(
-    app: &App,
-    protocol: Protocol,
-    _tenant: &TenantId,
-    batch: LogBatch,
-) -> Result<(), NotReady> {
-    if !batch.is_empty() {
-        app.check_writable()?;
-        app.telemetry().log_lines(protocol.as_str(), batch.len() as u64, batch.text_bytes() as u64);
-    }
-    Ok(())
+pub(super) async fn deliver(app: &App, protocol: Protocol, tenant: &TenantId, batch: LogBatch) -> Result<(), NotReady> {
+    app.check_writable()?;
+    logs::deliver(app, protocol.as_str(), tenant, batch, None).await.map_err(|refused| match refused.cause {
+        Cause::NotReady(cause) => cause,
+        // What was within the limits of its protocol is within those of the journal.
+        _ => {
+            tracing::error!(protocol = protocol.as_str(), reason = refused.message, "log lines cannot be kept");
+            NotReady::Fault
+        }
+    })
 }
