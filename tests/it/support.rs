@@ -177,7 +177,6 @@ impl Vigie {
     }
 
     /// The sum of the series of `/metrics` that begin so; zero as long as there are none.
-    #[cfg(feature = "loadgen")]
     pub(crate) fn metric(&self, series: &str) -> u64 {
         let page = get(&self.url("/metrics")).body;
         let values = page.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit_once(' ').unwrap().1);
@@ -246,14 +245,16 @@ impl Vigie {
         self.write_with(version, &headers, body)
     }
 
+    /// Posts any body with any headers.
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let post = headers.iter().fold(agent().post(self.url(path)), |post, &(name, value)| post.header(name, value));
+        Answer::from(post.send(body).unwrap())
+    }
+
     /// Sends any body with any headers besides the version.
     pub(crate) fn write_with(&self, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut post = agent().post(self.url("/api/v1/write"));
-        post = post.header("X-Prometheus-Remote-Write-Version", version.number()).header("User-Agent", "vigie-test");
-        for &(name, value) in headers {
-            post = post.header(name, value);
-        }
-        Answer::from(post.send(body).unwrap())
+        let own = [("X-Prometheus-Remote-Write-Version", version.number()), ("User-Agent", "vigie-test")];
+        self.post("/api/v1/write", &[&own, headers].concat(), body)
     }
 }
 
@@ -368,16 +369,28 @@ fn text(value: &Value) -> String {
 
 /// The folder with the real programs, or `None` after saying why the test is skipped; in CI they must be there.
 pub(crate) fn peers(test: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-        Some(cache.join("vigie/peers"))
-    });
-    let programs = root.map(|root| root.join("sid/usr/bin")).filter(|bin| bin.join("prometheus").exists());
+    let programs = peers_root().map(|root| root.join("sid/usr/bin")).filter(|bin| bin.join("prometheus").exists());
     if programs.is_none() {
         skip(test, "no Prometheus here; tests/peers/fetch gets it where it can");
     }
     programs
+}
+
+/// The Python that has the clients that ship logs, or `None` after saying why the test is skipped; in CI it must be there.
+pub(crate) fn clients(test: &str) -> Option<PathBuf> {
+    let environment = peers_root().map(|root| root.join("clients")).filter(|it| it.join("clients.txt").exists());
+    if environment.is_none() {
+        skip(test, "no clients that ship logs here; tests/peers/clients gets them where it can");
+    }
+    environment.map(|it| it.join("bin/python"))
+}
+
+fn peers_root() -> Option<PathBuf> {
+    std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(cache.join("vigie/peers"))
+    })
 }
 
 /// Says that a test is skipped, past the test harness, which shows the output of failed tests only.
