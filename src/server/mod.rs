@@ -37,6 +37,7 @@ mod queries;
 mod refusals;
 mod router;
 mod telemetry;
+mod templates;
 mod tenant;
 mod write;
 

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{Vigie, binary, free_port, get, python, skip, wait_for};
+use crate::support::{Vigie, binary, free_port, get, clients, skip, wait_for};
 
 /// Longest wait for lines that were sent.
 const SOON: Duration = Duration::from_secs(30);
@@ -148,7 +148,7 @@ fn run(python: &PathBuf, program: &str, arguments: &[&str]) {
 
 #[test]
 fn the_fluent_logger_of_python() {
-    let Some(python) = python("the_fluent_logger_of_python", &["fluent"]) else { return };
+    let Some(python) = clients("the_fluent_logger_of_python") else { return };
     let inputs = Inputs::start();
     let program = r#"
 import sys
@@ -165,8 +165,7 @@ for precision in (False, True):
 
 #[test]
 fn the_otlp_exporter_of_python_by_grpc() {
-    let modules = ["grpc", "opentelemetry.exporter.otlp.proto.grpc", "opentelemetry.sdk"];
-    let Some(python) = python("the_otlp_exporter_of_python_by_grpc", &modules) else { return };
+    let Some(python) = clients("the_otlp_exporter_of_python_by_grpc") else { return };
     let inputs = Inputs::start();
     let program = r#"
 import logging, sys
