@@ -356,5 +356,5 @@ mod pages {
 
 mod limits;
 #[cfg(feature = "search")]
-mod logs;
+mod lines;
 mod told;
