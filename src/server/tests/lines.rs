@@ -166,7 +166,7 @@ async fn grafana_shows_lines_and_volumes() {
     let usual = [("query", r#"{service="cart"}"#), ("limit", "2")];
     let forward = [("start", &*at), ("end", &*end), ("direction", "FORWARD")];
     let after = logs.get("/loki/api/v1/query_range", &[&usual[..], &forward].concat()).await;
-    assert_eq!(after.lines().iter().map(|(at, _)| at / SECOND - NOW_S).collect::<Vec<_>>(), [-30, -31]);
+    assert_eq!(after.lines().iter().map(|(at, _)| at / SECOND - NOW_S).collect::<Vec<_>>(), [-31, -30]);
     let backward = [("start", &*start), ("end", &*at), ("direction", "BACKWARD")];
     let before = logs.get("/loki/api/v1/query_range", &[&usual[..], &backward].concat()).await;
     assert_eq!(before.lines().iter().map(|(at, _)| at / SECOND - NOW_S).collect::<Vec<_>>(), [-32, -33]);
