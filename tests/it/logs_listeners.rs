@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{Vigie, binary, free_port, get, clients, skip, wait_for};
+use crate::support::{Vigie, binary, clients, free_port, get, skip, wait_for};
 
 /// Longest wait for lines that were sent.
 const SOON: Duration = Duration::from_secs(30);
