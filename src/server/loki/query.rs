@@ -19,7 +19,8 @@ pub(super) async fn range(question: Question) -> Result<Body, Plain> {
     if question.parameters.get("interval").is_some_and(|interval| interval.trim_matches(['0', '.', 's']) != "") {
         return Err(ApiError::bad_data("interval is not supported: every line is answered").into());
     }
-    let request = RangeRequest { start: span.start, end: span.end, step, limit, order };
+    let request =
+        RangeRequest { start: span.start, end: span.end, step, limit, order, is_categorized: question.is_categorized };
     let text = question.text();
     question.ask(text, move |index, tenant| Ok(response::answer(&expr.range(index, tenant, &request)?))).await
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::ask;
 use crate::{
-    logql::{self, Expr, Logs},
+    logql::{self, Expr, Logs, response::CATEGORIZE},
     search::{Order, Query, Searcher},
     server::{
         app::App,
@@ -24,6 +24,9 @@ use crate::{
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 const MILLISECOND: i64 = 1_000_000;
+
+/// Header in which clients say what encodings they know.
+const ENCODING_FLAGS: &str = "X-Loki-Response-Encoding-Flags";
 
 /// How far back a query goes that does not say so.
 pub(super) const QUERY_SPAN: i64 = 3_600 * SECOND;
@@ -77,6 +80,8 @@ pub(super) struct Question {
     app: App,
     tenant: TenantId,
     pub(super) parameters: Parameters,
+    /// Whether what is known of a line is wanted apart from the labels of its stream.
+    pub(super) is_categorized: bool,
 }
 
 impl FromRequest<App> for Question {
@@ -85,8 +90,10 @@ impl FromRequest<App> for Question {
     async fn from_request(request: Request, app: &App) -> Result<Self, Plain> {
         let (mut parts, body) = request.into_parts();
         let Tenant(tenant) = Tenant::from_request_parts(&mut parts, app).await?;
+        let flags = parts.headers.get(ENCODING_FLAGS).and_then(|flags| flags.to_str().ok()).unwrap_or_default();
+        let is_categorized = flags.split(',').any(|flag| flag == CATEGORIZE);
         let parameters = Parameters::from_request(Request::from_parts(parts, body), app).await?;
-        Ok(Self { app: app.clone(), tenant, parameters })
+        Ok(Self { app: app.clone(), tenant, parameters, is_categorized })
     }
 }
 

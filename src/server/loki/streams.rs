@@ -85,7 +85,14 @@ pub(super) async fn volume_range(question: Question) -> Result<Body, Plain> {
     let (span, limit) = (question.span(QUERY_SPAN)?, question.limit()?);
     let step = question.step(&span)?;
     let bytes = bytes(&question, step)?;
-    let request = RangeRequest { start: span.start, end: span.end, step, limit: 0, order: Order::default() };
+    let request = RangeRequest {
+        start: span.start,
+        end: span.end,
+        step,
+        limit: 0,
+        order: Order::default(),
+        is_categorized: false,
+    };
     let text = format!("volume of {}", question.text());
     question
         .ask(text, move |index, tenant| Ok(response::answer(&largest(bytes.range(index, tenant, &request)?, limit))))
