@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use crate::{
     engine::Routes,
     journal::Position,
+    logs::severity,
     signal::{LogBatch, TenantId, TimestampMs},
 };
 
@@ -31,11 +32,12 @@ pub struct LogRequest {
 pub struct TooLarge;
 
 impl LogRequest {
-    /// A request of these records.
+    /// A request of these records; those without a severity get the one that their line names.
     ///
     /// # Errors
     /// They are larger than a record of the journal may be.
-    pub fn new(tenant: TenantId, batch: LogBatch, received: TimestampMs) -> Result<Self, TooLarge> {
+    pub fn new(tenant: TenantId, mut batch: LogBatch, received: TimestampMs) -> Result<Self, TooLarge> {
+        batch.grade(severity);
         let encoded = postcard::to_stdvec(&batch).map_err(|_| TooLarge)?;
         let raw = snap::raw::Encoder::new().compress_vec(&encoded).map_err(|_| TooLarge)?;
         if raw.len() > crate::journal::MAX_BODY {

@@ -10,6 +10,8 @@
 
 mod chunks;
 mod desk;
+#[cfg(feature = "search")]
+mod indexing;
 mod keeper;
 mod lines;
 mod queue;
@@ -24,6 +26,7 @@ mod threads;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -117,6 +120,8 @@ pub struct Request {
 /// Gathers the reports of all shards that had a part in a request.
 struct Gathering {
     left: usize,
+    /// Whoever waits for the other end hears that all is done when this goes.
+    _done: Option<Sender<Infallible>>,
     report: WriteReport,
     reply: Option<Reply>,
 }
@@ -138,6 +143,8 @@ pub struct Fleet {
     requests: Arc<Entrance<Input>>,
     kept: Arc<Kept>,
     shards: Arc<[Sender<Message>]>,
+    #[cfg(feature = "search")]
+    backlog: Option<Arc<indexing::Backlog>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -177,7 +184,7 @@ impl Fleet {
     pub fn start(
         options: &Options,
         restored: Option<Restored>,
-        journal: Option<Keeper>,
+        mut journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
         let mut options = options.clone();
         if let Some(journal) = &journal {
@@ -196,13 +203,27 @@ impl Fleet {
         let senders: Arc<[Sender<Message>]> = senders.into();
         let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
         let mut engine = Running::new(router, trainer, senders.clone());
+        #[cfg(feature = "search")]
+        let backlog = match &mut journal {
+            Some(journal) => journal.start_index().map_err(StartError::Threads)?.map(|feed| {
+                engine.feed = Some(feed.clone());
+                feed.backlog
+            }),
+            None => None,
+        };
         if let Some(journal) = &journal {
             journal.replay(&mut engine)?;
         }
         let builder = std::thread::Builder::new().name("router".to_owned());
         let router = builder.spawn(move || run_router(engine, journal, &incoming)).map_err(StartError::Threads)?;
-        let fleet =
-            Self { requests: Arc::new(requests), kept, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
+        let fleet = Self {
+            requests: Arc::new(requests),
+            kept,
+            shards: senders,
+            #[cfg(feature = "search")]
+            backlog,
+            stopping: Arc::new(AtomicBool::new(false)),
+        };
         Ok((fleet, FleetThreads { router, shards: threads }))
     }
 
@@ -222,6 +243,10 @@ impl Fleet {
     /// # Errors
     /// The queue is full, the journal cannot be written, or the daemon is stopping.
     pub async fn write_logs(&self, request: LogRequest) -> Result<WriteReport, Unavailable> {
+        #[cfg(feature = "search")]
+        if self.backlog.as_ref().is_some_and(|backlog| !backlog.has_room()) {
+            return Err(Unavailable::Busy);
+        }
         let (reply, answer) = oneshot::channel();
         let (tenant, lines, reply) = (request.tenant.clone(), request.batch.len() as u64, Reply::new(reply));
         self.offer(Some(&tenant), lines, Input::Logs { request, reply })?;

@@ -76,18 +76,19 @@ impl<D: Disk> Place<D> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Reads the newest snapshot of a disk and opens the journal; chunk files are on a disk of their own.
+    /// Reads the newest snapshot of a disk and opens the journal; chunk files are on a disk of their
+    /// own. What the journal takes stands at `least` or behind it.
     pub(super) fn open(
-        disk: D,
-        chunks: D,
+        (disk, chunks): (D, D),
         options: journal::Options,
         policy: SyncPolicy,
+        least: Position,
         read: impl Fn(&mut dyn Read) -> io::Result<Restored>,
     ) -> Result<(Self, Found), StartError> {
         let snapshots = journal::snapshots(disk.clone());
         let loaded = snapshots.load(read)?;
         let floor = snapshots.floor().map_err(|source| StartError::Folder(disk.path(""), source))?;
-        let (journal, opened) = Journal::open(disk.clone(), options, floor)?;
+        let (journal, opened) = Journal::open(disk.clone(), options, floor.max(least))?;
         let chunks_dir = chunks.path("");
         let chunks = Chunks::open(chunks).map_err(|source| StartError::Folder(chunks_dir, source))?;
         let mut found = Found { restored: None, damaged: Vec::new(), missing: 0, cut: opened.cut };

@@ -7,6 +7,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+#[cfg(feature = "search")]
+use super::indexing::Feed;
 use super::{
     Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
     desk::{Desk, Part, Work},
@@ -93,6 +95,9 @@ pub(super) struct Running {
     router: Router,
     trainer: Training,
     shards: Arc<[Sender<Message>]>,
+    /// Where lines go that are to be found again.
+    #[cfg(feature = "search")]
+    pub(super) feed: Option<Feed>,
 }
 
 /// What the router leaves: what belongs to no shard, and who keeps it.
@@ -103,7 +108,13 @@ pub(super) struct Ended {
 
 impl Running {
     pub(super) fn new(router: Router, trainer: Trainer, shards: Arc<[Sender<Message>]>) -> Self {
-        Self { router, trainer: Training::Idle(trainer), shards }
+        Self {
+            router,
+            trainer: Training::Idle(trainer),
+            shards,
+            #[cfg(feature = "search")]
+            feed: None,
+        }
     }
 
     fn head(&mut self) -> Head {
@@ -118,14 +129,8 @@ impl Running {
     }
 
     /// Gives each shard its part of a request.
-    fn pass_on(
-        &self,
-        (tenant, received): (&TenantId, TimestampMs),
-        work: Vec<Work>,
-        report: WriteReport,
-        reply: Option<Reply>,
-    ) {
-        let gather = Arc::new(std::sync::Mutex::new(Gathering { left: work.len(), report, reply }));
+    fn pass_on(&self, (tenant, received): (&TenantId, TimestampMs), work: Vec<Work>, gathering: Gathering) {
+        let gather = Arc::new(std::sync::Mutex::new(gathering));
         for (shard, work) in self.shards.iter().zip(work) {
             let (tenant, report, gather) = (tenant.clone(), WriteReport::default(), gather.clone());
             // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
@@ -152,7 +157,8 @@ impl Takes for Running {
             Work::Series { body: body.clone(), places }
         });
         let work = work.collect();
-        self.pass_on((tenant, *received), work, malformed(body), reply);
+        let gathering = Gathering { left: self.shards.len(), report: malformed(body), reply, _done: None };
+        self.pass_on((tenant, *received), work, gathering);
     }
 
     /// Every shard gets all the records, takes those that are its own, and learns how late it is.
@@ -164,7 +170,15 @@ impl Takes for Running {
         let lines = Arc::new(Lines { batch: batch.clone(), routes, templates });
         let work = self.shards.iter().map(|_| Work::Lines { lines: lines.clone(), place: Place::default() });
         let work = work.collect();
-        self.pass_on((tenant, *received), work, WriteReport::default(), reply);
+        let (left, report) = (self.shards.len(), WriteReport::default());
+        let mut gathering = Gathering { left, report, reply, _done: None };
+        #[cfg(feature = "search")]
+        if let Some(feed) = &self.feed {
+            let (sender, done) = bounded(1);
+            gathering._done = Some(sender);
+            feed.put((tenant, *received), &lines, request.end, done);
+        }
+        self.pass_on((tenant, *received), work, gathering);
     }
 
     /// Tells all shards; gives the finding it was about, as it is now.

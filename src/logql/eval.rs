@@ -25,6 +25,8 @@ pub struct RangeRequest {
     pub limit: usize,
     /// Which lines, if there are more.
     pub order: Order,
+    /// Whether what is known of a line is told apart from the labels of its stream.
+    pub is_categorized: bool,
 }
 
 impl RangeRequest {
@@ -66,10 +68,22 @@ pub enum Data {
 /// Lines with the same labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Those of the stream, and what is known of each line: `detected_level`, `template`, `trace_id`, attributes.
+    /// Those of the stream, and what is known of each line (`detected_level`, `template`, `trace_id`, attributes) unless that
+    /// is told apart.
     pub labels: Labels,
     /// In the order that was asked for.
-    pub lines: Vec<(TimestampNs, String)>,
+    pub lines: Vec<Line>,
+}
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Event time.
+    pub at: TimestampNs,
+    /// The text.
+    pub line: String,
+    /// What is known of it, if that is told apart.
+    pub known: Option<Labels>,
 }
 
 impl Expr {
@@ -82,7 +96,10 @@ impl Expr {
             Self::Logs(logs) => {
                 let query = logs.query(tenant, request.start, request.end);
                 let found = searcher.search(&query, request.limit, request.order)?;
-                Ok(Answer { data: Data::Streams(streams(found.lines, logs)), is_partial: found.is_partial })
+                Ok(Answer {
+                    data: Data::Streams(streams(found.lines, logs, request.is_categorized)),
+                    is_partial: found.is_partial,
+                })
             }
             Self::Metric(metric) => {
                 let (series, is_partial) = metric.series(searcher, tenant, request.windows()?)?;
@@ -158,23 +175,34 @@ fn keep(series: &mut [(Labels, Vec<u64>)], top: Top, times: usize) {
 }
 
 /// Puts lines of the same labels together, in the order of their first lines.
-fn streams(hits: Vec<Hit>, logs: &Logs) -> Vec<Stream> {
+fn streams(hits: Vec<Hit>, logs: &Logs, is_categorized: bool) -> Vec<Stream> {
     let mut streams: Vec<Stream> = Vec::new();
     let mut places: HashMap<Labels, usize> = HashMap::new();
     for hit in hits {
-        let labels = labels(&hit, logs);
+        let (labels, known) = match is_categorized {
+            true => {
+                let known = known(&hit, logs).filtered(|name| hit.labels.get(name).is_none());
+                (without(&hit.labels, &logs.drop), Some(known))
+            }
+            false => (labels(&hit, logs), None),
+        };
         let place = *places.entry(labels).or_insert_with_key(|labels| {
             streams.push(Stream { labels: labels.clone(), lines: Vec::new() });
             streams.len() - 1
         });
-        streams[place].lines.push((hit.at, hit.line));
+        streams[place].lines.push(Line { at: hit.at, line: hit.line, known });
     }
     streams
 }
 
-/// What Grafana shows of a line. Of the same name, what the stream says goes before what is known of the line, and that
-/// before its attributes.
+/// What Grafana shows of a line. Of the same name, what the stream says goes before what is known of the line.
 fn labels(hit: &Hit, logs: &Logs) -> Labels {
+    let known = known(hit, logs);
+    without(&Labels::from_pairs(known.iter().chain(hit.labels.iter())), &logs.drop)
+}
+
+/// What is known of a line. Of the same name, what vigie says goes before its attributes.
+fn known(hit: &Hit, logs: &Logs) -> Labels {
     let template = format!("{:016x}", hit.template);
     let attributes = hit.attributes.iter().map(|(name, value)| (label_name(name), value.as_str()));
     let known = [
@@ -184,6 +212,10 @@ fn labels(hit: &Hit, logs: &Logs) -> Labels {
     ];
     // Of one name the last counts; an empty value would take away what the attributes say.
     let known = known.into_iter().filter(|(_, value)| !value.is_empty());
-    let known = known.chain(hit.labels.iter()).map(|(name, value)| (name.to_owned(), value));
-    Labels::from_pairs(attributes.chain(known)).filtered(|name| !logs.drop.iter().any(|drop| drop == name))
+    let known = known.map(|(name, value)| (name.to_owned(), value));
+    without(&Labels::from_pairs(attributes.chain(known)), &logs.drop)
+}
+
+fn without(labels: &Labels, names: &[String]) -> Labels {
+    labels.filtered(|name| !names.iter().any(|without| without == name))
 }

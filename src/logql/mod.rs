@@ -27,7 +27,7 @@ pub mod response;
 #[cfg(test)]
 mod tests;
 
-pub use eval::{Answer, Data, RangeRequest, Stream};
+pub use eval::{Answer, Data, Line, RangeRequest, Stream};
 pub use expr::{Expr, Function, Logs, Metric, Top};
 pub use parse::parse;
 

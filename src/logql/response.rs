@@ -2,18 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Data};
+use super::{Answer, Data, Line};
 use crate::{
     promql::format_value,
     signal::{Labels, TimestampNs},
 };
+
+/// The encoding in which what is known of a line stands beside it, apart from the labels of its stream.
+pub const CATEGORIZE: &str = "categorize-labels";
 
 /// The body for a query.
 #[must_use]
 pub fn answer(answer: &Answer) -> Value {
     let (kind, result) = match &answer.data {
         Data::Streams(streams) => {
-            let line = |(at, line): &(TimestampNs, String)| json!([at.to_string(), line]);
+            let line = |Line { at, line, known }: &Line| match known {
+                Some(known) => json!([at.to_string(), line, {"structuredMetadata": known}]),
+                None => json!([at.to_string(), line]),
+            };
             let stream = |stream: &super::Stream| json!({"stream": stream.labels, "values": stream.lines.iter().map(line).collect::<Vec<_>>()});
             ("streams", streams.iter().map(stream).collect())
         }
@@ -31,10 +37,18 @@ pub fn answer(answer: &Answer) -> Value {
         Data::Scalar(at, value) => ("scalar", point(*at, *value)),
     };
     let mut body = json!({"status": "success", "data": {"resultType": kind, "result": result, "stats": {}}});
+    if is_categorized(&answer.data) {
+        body["data"]["encodingFlags"] = json!([CATEGORIZE]);
+    }
     if answer.is_partial {
         body["warnings"] = json!(["the answer is not complete: the query has looked at as many lines as it may"]);
     }
     body
+}
+
+fn is_categorized(data: &Data) -> bool {
+    let Data::Streams(streams) = data else { return false };
+    streams.iter().flat_map(|stream| &stream.lines).any(|line| line.known.is_some())
 }
 
 /// The body for names or values of labels.

@@ -41,7 +41,14 @@ fn index() -> (TempDir, Searcher) {
 }
 
 fn request() -> RangeRequest {
-    RangeRequest { start: NOW, end: NOW + 6 * SECOND, step: 2 * SECOND, limit: 100, order: Order::Oldest }
+    RangeRequest {
+        start: NOW,
+        end: NOW + 6 * SECOND,
+        step: 2 * SECOND,
+        limit: 100,
+        order: Order::Oldest,
+        is_categorized: false,
+    }
 }
 
 fn range(searcher: &Searcher, query: &str) -> Data {
@@ -54,7 +61,8 @@ fn range(searcher: &Searcher, query: &str) -> Data {
 /// The seconds after `NOW` of the lines that a query finds.
 fn found(searcher: &Searcher, query: &str) -> Vec<i64> {
     let Data::Streams(streams) = range(searcher, query) else { panic!("{query} has no lines") };
-    let mut at: Vec<i64> = streams.iter().flat_map(|stream| &stream.lines).map(|(at, _)| (at - NOW) / SECOND).collect();
+    let mut at: Vec<i64> =
+        streams.iter().flat_map(|stream| &stream.lines).map(|line| (line.at - NOW) / SECOND).collect();
     at.sort_unstable();
     at
 }
@@ -125,7 +133,21 @@ fn lines_come_by_stream_in_loki_shape() {
     };
     let labels = streams[0].labels.to_string();
     assert_eq!(labels, r#"{detected_level="warn",env="test",service="db",template="00000000000000ab"}"#);
-    assert_eq!(streams[0].lines, [(NOW + 4 * SECOND, "slow query".to_owned())]);
+    assert_eq!(streams[0].lines, [Line { at: NOW + 4 * SECOND, line: "slow query".into(), known: None }]);
+
+    // What is known of a line beside it, as Grafana and logcli ask for it.
+    (request.limit, request.order, request.is_categorized) = (2, Order::Oldest, true);
+    let query = parse(r#"{service=~"cart|mail"} | template=~"2|3" | drop env"#).unwrap();
+    let answer = query.range(&searcher, &TenantId::default(), &request).unwrap();
+    assert_eq!(
+        response::answer(&answer)["data"],
+        json!({"resultType": "streams", "stats": {}, "encodingFlags": ["categorize-labels"], "result": [
+            {"stream": {"service": "cart"}, "values": [["1700000001000000000", "order 2 failed: \"card\" declined",
+                {"structuredMetadata": {"template": "0000000000000002", "detected_level": "error"}}]]},
+            {"stream": {"service": "mail"}, "values": [["1700000002000000000", "sent to ann",
+                {"structuredMetadata": {"template": "0000000000000003", "trace_id": "abc1", "user_id": "ann"}}]]},
+        ]})
+    );
 }
 
 /// The series of a matrix or a vector as text: labels, then times after `NOW` in seconds with values.

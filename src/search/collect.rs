@@ -8,10 +8,13 @@ use tantivy::{
     store::StoreReader,
 };
 
-use super::{SearchError, segment::Reader};
+use super::{SearchError, searcher::Demand, segment::Reader};
 
 /// How many entries of the index cost as much as the text of one line.
 const ENTRIES_PER_TEXT: u64 = 16;
+
+/// Entries that cost about a millisecond, after which it is asked whether the answer is still wanted.
+const ENTRIES_PER_CHECK: u64 = 8_192;
 
 /// Blocks of text that are kept decompressed while a segment is read.
 const BLOCKS: usize = 4;
@@ -34,15 +37,23 @@ impl<E: Into<SearchError>> From<E> for Stop {
 #[derive(Debug)]
 pub(super) struct Budget {
     entries: u64,
+    /// Spent since the last check.
+    unchecked: u64,
+    demand: Demand,
 }
 
 impl Budget {
-    pub(super) fn new(texts: u64) -> Self {
-        Self { entries: texts.saturating_mul(ENTRIES_PER_TEXT) }
+    pub(super) fn new(texts: u64, demand: Demand) -> Self {
+        Self { entries: texts.saturating_mul(ENTRIES_PER_TEXT), unchecked: 0, demand }
     }
 
     pub(super) fn spend_entries(&mut self, entries: u64) -> Result<(), Stop> {
         self.entries = self.entries.checked_sub(entries).ok_or(Stop::Spent)?;
+        self.unchecked = self.unchecked.saturating_add(entries);
+        if self.unchecked >= ENTRIES_PER_CHECK {
+            self.unchecked = 0;
+            self.demand.check()?;
+        }
         Ok(())
     }
 

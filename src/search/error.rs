@@ -35,6 +35,9 @@ pub enum SearchError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The answer is no longer wanted.
+    #[error("the search was ended before it had an answer")]
+    Interrupted,
     /// An answer would be larger than answers may be.
     #[error("{0}")]
     TooLarge(String),

@@ -90,7 +90,7 @@ impl Searcher {
     /// Counts the lines that a query means, in windows. Lines outside the time of the query do not count.
     ///
     /// # Errors
-    /// A segment cannot be read, or the answer would be too large.
+    /// A segment cannot be read, the answer would be too large, or is no longer wanted.
     pub fn histogram(
         &self,
         query: &Query,
@@ -99,11 +99,12 @@ impl Searcher {
         count: Count,
     ) -> Result<Histogram, SearchError> {
         let mut groups = Groups { windows, grouping, count, numbers: Vec::new(), places: BTreeMap::new() };
-        let mut budget = Budget::new(query.budget);
+        let mut budget = Budget::new(query.budget, self.demand.clone());
         let mut is_partial = false;
         let mut segments = self.catalog.between(&query.tenant, query.from, query.to);
         segments.sort_by_key(|segment| !segment.facts.to);
         for segment in segments {
+            self.demand.check()?;
             let reader = self.catalog.open(&segment)?;
             match groups.add(query, &reader, &mut budget) {
                 Ok(()) => {}

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, BinaryHeap},
+    fmt,
     sync::Arc,
 };
 
@@ -24,10 +25,28 @@ const ANSWER_BYTES: u64 = 64 << 20;
 /// Most streams in an answer.
 const MOST_STREAMS: usize = 50_000;
 
-/// Searches what the writer it is from has committed. Clones are cheap, and search at the same time.
+/// Searches what the writer it is from has committed, also after the searcher was made. Clones are cheap, and search at
+/// the same time.
 #[derive(Clone, Debug)]
 pub struct Searcher {
     pub(super) catalog: Arc<Catalog>,
+    pub(super) demand: Demand,
+}
+
+/// Says whether an answer is still wanted.
+#[derive(Clone, Default)]
+pub(super) struct Demand(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Demand {
+    pub(super) fn check(&self) -> Result<(), SearchError> {
+        if self.0.as_ref().is_none_or(|is_wanted| is_wanted()) { Ok(()) } else { Err(SearchError::Interrupted) }
+    }
+}
+
+impl fmt::Debug for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Demand")
+    }
 }
 
 /// A line that was found.
@@ -64,13 +83,20 @@ type Rank = (i64, u64, u32);
 
 impl Searcher {
     pub(super) fn new(catalog: Arc<Catalog>) -> Self {
-        Self { catalog }
+        Self { catalog, demand: Demand::default() }
+    }
+
+    /// The same, whose searches end with [`SearchError::Interrupted`] soon after `is_wanted` says no. It is asked about every
+    /// millisecond, and before each segment.
+    #[must_use]
+    pub fn while_wanted(self, is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { demand: Demand(Some(Arc::new(is_wanted))), ..self }
     }
 
     /// The first `limit` lines, in an order.
     ///
     /// # Errors
-    /// A segment cannot be read.
+    /// A segment cannot be read, or the answer is no longer wanted.
     pub fn search(&self, query: &Query, limit: usize, order: Order) -> Result<Hits, SearchError> {
         let mut hits = Hits::default();
         if limit == 0 {
@@ -81,7 +107,7 @@ impl Searcher {
             Order::Newest => segments.sort_by_key(|segment| !segment.facts.to),
             Order::Oldest => segments.sort_by_key(|segment| segment.facts.from),
         }
-        let mut budget = Budget::new(query.budget);
+        let mut budget = Budget::new(query.budget, self.demand.clone());
         let mut best: BinaryHeap<(Rank, usize)> = BinaryHeap::new();
         let mut readers = Vec::new();
         for segment in &segments {
@@ -92,6 +118,7 @@ impl Searcher {
             if best.len() == limit && best.peek().is_some_and(|((worst, ..), _)| *worst < first) {
                 break;
             }
+            self.demand.check()?;
             let reader = self.catalog.open(segment)?;
             let place = Place { segment, reader: &reader, number: readers.len() };
             match place.collect(query, limit, order, &mut best, &mut budget) {
@@ -169,9 +196,16 @@ impl Searcher {
         Ok(encoded.iter().map(|encoded| stream::decode(encoded)).collect())
     }
 
+    /// How many segments have lines of the time of a query.
+    #[must_use]
+    pub fn segments(&self, query: &Query) -> usize {
+        self.catalog.between(&query.tenant, query.from, query.to).len()
+    }
+
     /// Hands the streams that pass to `take`, which says how much there is by now.
     fn streams(&self, query: &Query, mut take: impl FnMut(&str) -> usize) -> Result<(), SearchError> {
         for segment in self.catalog.between(&query.tenant, query.from, query.to) {
+            self.demand.check()?;
             let reader = self.catalog.open(&segment)?;
             let mut terms = reader.streams.dictionary().stream()?;
             while terms.advance() {

@@ -1,6 +1,13 @@
 //! The index as a whole, against known lines and against looking at every line.
 
-use std::{path::Path, sync::LazyLock, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -269,6 +276,29 @@ fn histograms_count_by_window_and_group() {
     );
     let without = Grouping::Without(vec!["service".into()]);
     assert_eq!(count(&db, 9, &without, Count::Lines).len(), 2, "one for each level");
+}
+
+#[test]
+fn a_search_that_is_no_longer_wanted_ends() {
+    let folder = TempDir::new().unwrap();
+    let searcher = shop_index(folder.path());
+    let asked = Arc::new(AtomicU64::new(0));
+    let counter = asked.clone();
+    let first_only = move || counter.fetch_add(1, Ordering::Relaxed) == 0;
+    let once = searcher.clone().while_wanted(first_only);
+    assert!(!once.search(&all(), 10, Order::Newest).unwrap().lines.is_empty(), "one segment, one question");
+    assert!(matches!(once.search(&all(), 10, Order::Newest), Err(SearchError::Interrupted)));
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let windows = Windows { start: NOW, end: NOW, step: 1, range: 1 };
+    let counts = once.histogram(&all(), &windows, &Grouping::By(Vec::new()), Count::Lines);
+    assert!(matches!(counts, Err(SearchError::Interrupted)));
+    assert!(matches!(once.labels(&all()), Err(SearchError::Interrupted)));
+
+    // Inside a segment too, by what is spent there.
+    let mut budget = collect::Budget::new(1 << 20, once.demand.clone());
+    let stop = (0..100).find_map(|_| budget.spend_entries(1_000).err());
+    assert!(matches!(stop, Some(collect::Stop::Failed(SearchError::Interrupted))));
+    assert_eq!(searcher.segments(&all()), 1);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use super::{
     arrivals::Arrivals, clock::Clock, memory::Memory, pace::Pace, places::Places, progress::Progress, queries::Queries,
     refusals::Refusals, telemetry::Telemetry,
 };
+#[cfg(feature = "search")]
+use crate::search::Searcher;
 use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
@@ -109,6 +111,9 @@ struct Shared {
     clock: Clock,
     /// There from the end of the restore until the stop: its threads end when nobody holds it any more.
     engine: RwLock<Option<Fleet>>,
+    /// The index over log lines, there for as long.
+    #[cfg(feature = "search")]
+    index: RwLock<Option<Searcher>>,
     phase: watch::Sender<Phase>,
     telemetry: Telemetry,
     arrivals: Arrivals,
@@ -131,6 +136,8 @@ impl App {
             address,
             started_at: clock.now(),
             engine: RwLock::new(None),
+            #[cfg(feature = "search")]
+            index: RwLock::new(None),
             phase: watch::Sender::new(Phase::Starting),
             telemetry: Telemetry::new(&queries),
             arrivals: Arrivals::default(),
@@ -154,6 +161,12 @@ impl App {
         self.0.phase.send_replace(if has_backfill { Phase::Backfilling } else { Phase::Serving });
     }
 
+    /// Brings in the index over log lines: from here on they can be asked for. To be called before [`App::open`].
+    #[cfg(feature = "search")]
+    pub fn open_index(&self, index: Searcher) {
+        *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = Some(index);
+    }
+
     /// Tells that the history is read in, or given up.
     pub fn backfilled(&self) {
         self.0.phase.send_replace(Phase::Serving);
@@ -163,6 +176,10 @@ impl App {
     pub fn close(&self) {
         self.0.phase.send_replace(Phase::Stopping);
         *self.0.engine.write().unwrap_or_else(PoisonError::into_inner) = None;
+        #[cfg(feature = "search")]
+        {
+            *self.0.index.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Gives up the queries that still run.
@@ -185,6 +202,19 @@ impl App {
         engine.ok_or(match self.phase() {
             Phase::Starting => NotReady::Starting,
             Phase::Backfilling | Phase::Serving | Phase::Stopping | Phase::Over => NotReady::Stopping,
+        })
+    }
+
+    /// The index over log lines.
+    ///
+    /// # Errors
+    /// It is not there yet or is being closed.
+    #[cfg(feature = "search")]
+    pub fn index(&self) -> Result<Searcher, NotReady> {
+        let index = self.0.index.read().unwrap_or_else(PoisonError::into_inner).clone();
+        index.ok_or(match self.phase() {
+            Phase::Starting | Phase::Backfilling | Phase::Serving => NotReady::Starting,
+            Phase::Stopping | Phase::Over => NotReady::Stopping,
         })
     }
 

@@ -18,7 +18,13 @@ mod findings;
 mod intake;
 mod lifecycle;
 mod limit_metrics;
+mod listeners;
 mod logs;
+#[cfg(feature = "search")]
+mod loki;
+#[cfg(not(feature = "search"))]
+#[path = "no_loki.rs"]
+mod loki;
 mod maintenance;
 mod memory;
 mod models;
@@ -31,12 +37,14 @@ mod queries;
 mod refusals;
 mod router;
 mod telemetry;
+mod templates;
 mod tenant;
 mod write;
 
 pub use app::{App, NotReady, Phase};
 pub use clock::{Clock, rfc3339};
 pub use lifecycle::{Daemon, StartError, StopError, signal};
+pub use listeners::ListenError;
 pub(crate) use models::{ModelView, ModelsView};
 pub use progress::Progress;
 pub use router::router;
@@ -47,6 +55,12 @@ pub(crate) use {
     posted::Posted,
     prometheus::ApiError,
     tenant::Tenant,
+};
+
+#[cfg(all(feature = "search", feature = "ui"))]
+pub(crate) use {
+    loki::{Found, Histogram, Line, UNKNOWN, Wanted, services},
+    prometheus::Parameters,
 };
 
 #[cfg(test)]

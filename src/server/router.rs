@@ -10,7 +10,10 @@ use axum::{
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, logs, maintenance, models, prometheus, telemetry, write};
+use super::{
+    admin, app::App, findings, listeners::grpc, logs, loki, maintenance, models, prometheus, telemetry, templates,
+    write,
+};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
@@ -21,12 +24,15 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/findings/{id}/feedback", post(findings::judge))
         .route("/api/v1/maintenance", get(maintenance::list).post(maintenance::add))
         .route("/api/v1/maintenance/{id}", delete(maintenance::end))
+        .route("/api/v1/templates", get(templates::list))
         .route("/api/v1/models", get(models::list))
+        .merge(loki::routes())
         .route("/metrics", get(admin::metrics));
     #[cfg(feature = "ui")]
     let readable = readable.merge(crate::ui::routes().layer(middleware::from_fn(logs::greet)));
     readable
         .layer(CompressionLayer::new())
+        .merge(grpc::routes())
         .route("/api/v1/write", post(write::write))
         .merge(logs::routes())
         .route("/-/healthy", get(admin::healthy))

@@ -26,6 +26,7 @@ use prometheus_client::{
 use super::{
     app::App,
     engine_metrics,
+    listeners::Counters,
     logs::LogMetrics,
     progress::Progress,
     queries::{Counted, Queries},
@@ -71,6 +72,7 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
+    listeners: Counters,
     logs: LogMetrics,
     backfill: Progress,
 }
@@ -88,6 +90,7 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
+            listeners: Counters::default(),
             logs: LogMetrics::default(),
             backfill: Progress::default(),
         };
@@ -116,6 +119,7 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        all.listeners.register(registry);
         all.logs.register(registry);
         queries.register(registry);
         all.backfill.register(registry);
@@ -137,6 +141,11 @@ impl Telemetry {
         for (refusal, count) in &report.refused {
             self.rejected.get_or_create(&Reason { reason: refusal.as_str() }).inc_by(*count);
         }
+    }
+
+    /// What happens to log lines before there is a batch of them.
+    pub(super) fn listeners(&self) -> &Counters {
+        &self.listeners
     }
 
     /// What log inputs count.

@@ -355,5 +355,7 @@ mod pages {
 }
 
 mod limits;
+#[cfg(feature = "search")]
+mod lines;
 mod logs;
 mod told;

@@ -257,6 +257,17 @@ impl LogBatch {
         Some(LogRecord { at, stream: stream as usize, labels, severity, trace_id, line, attributes, texts })
     }
 
+    /// Gives each record that has no severity the one that `find` sees in its line.
+    pub fn grade(&mut self, find: impl Fn(&str) -> Option<Severity>) {
+        let mut place = Place::default();
+        for number in 0..self.entries.len() {
+            let found = self.next(&mut place).filter(|record| record.severity.is_none());
+            if let Some(found) = found.and_then(|record| find(record.line)) {
+                self.entries[number].severity = Some(found);
+            }
+        }
+    }
+
     /// The streams, by their numbers.
     #[must_use]
     pub fn streams(&self) -> &[Labels] {

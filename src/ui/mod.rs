@@ -4,6 +4,8 @@
 //! machine without a network and leave an attacker nothing to inject into. They show what the API at `/api/v1` says
 //! and link to it.
 
+#[cfg(feature = "search")]
+mod logs;
 mod maintenance;
 mod overview;
 mod page;
@@ -21,7 +23,10 @@ use crate::server::App;
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "search")]
+    let routes = routes.route("/logs", get(logs::show));
+    routes
         .route("/", get(overview::show))
         .route("/findings/{id}", get(single::show))
         .route("/maintenance", get(maintenance::show).post(maintenance::add))

@@ -55,7 +55,11 @@ pub(super) fn page(status: StatusCode, title: &str, refresh: Refresh, content: &
                 header {
                     a.name href="/" { "vigie" }
                     p { "learns what is normal for every series, says what is wrong and why" }
-                    nav aria-label="pages" { a href="/" { "findings" } " · " a href="/maintenance" { "maintenance" } }
+                    nav aria-label="pages" {
+                        a href="/" { "findings" } " · "
+                        @if cfg!(feature = "search") { a href="/logs" { "logs" } " · " }
+                        a href="/maintenance" { "maintenance" }
+                    }
                 }
                 main { (content) }
                 footer { (links(refresh)) }

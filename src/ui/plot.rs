@@ -11,9 +11,11 @@ use std::fmt::Write as _;
 
 use crate::signal::TimestampMs;
 
+mod bars;
 mod canvas;
 pub mod ticks;
 
+pub use bars::Bars;
 use canvas::{Axis, Column, Line, Panel, columns, draw_labelled, draw_times, draw_value_axis, within};
 use ticks::{instant, number};
 

@@ -13,6 +13,7 @@ mod limits;
 mod loadgen;
 mod logs;
 mod logs_http;
+mod logs_listeners;
 mod memory;
 mod prometheus;
 mod promql;

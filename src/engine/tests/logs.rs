@@ -13,6 +13,7 @@ fn batch(lines: &[(&str, TimestampMs, &str)]) -> LogBatch {
         let stream = batch.stream(Labels::from_pairs([("namespace", "shop"), ("service", service), ("pod", "p-1")]));
         batch.push(stream, &LogLine { at: Some(at * 1_000_000), line, ..LogLine::default() }, []);
     }
+    batch.grade(crate::logs::severity);
     batch
 }
 

@@ -29,15 +29,15 @@ const SLOW: Duration = Duration::from_secs(10);
 const SHOWN: usize = 300;
 
 /// What is asked.
-pub(super) struct Asked {
-    pub(super) tenant: TenantId,
+pub(in crate::server) struct Asked {
+    pub(in crate::server) tenant: TenantId,
     /// As the log shows it.
-    pub(super) text: String,
-    pub(super) timeout: Duration,
+    pub(in crate::server) text: String,
+    pub(in crate::server) timeout: Duration,
 }
 
 /// What one query may use and has used.
-pub(super) struct Allowance {
+pub(in crate::server) struct Allowance {
     app: App,
     asked: Asked,
     began: Instant,
@@ -62,7 +62,7 @@ impl Drop for Cancel {
 ///
 /// The turn is given back when the work has ended, not when its answer is no longer wanted: a client that hangs up and asks
 /// again cannot have more evaluations at once than the limit allows.
-pub(super) async fn in_turn<T: Send + 'static>(
+pub(in crate::server) async fn in_turn<T: Send + 'static>(
     app: &App,
     asked: Asked,
     work: impl FnOnce(&Arc<Allowance>) -> Result<T, Error> + Send + 'static,
@@ -124,14 +124,14 @@ impl Allowance {
     }
 
     /// Whether the query should end.
-    pub(super) fn interrupt(&self) -> Option<Interrupt> {
+    pub(in crate::server) fn interrupt(&self) -> Option<Interrupt> {
         let is_late = self.began.elapsed() >= self.asked.timeout;
         let is_cancelled = self.is_cancelled.load(Ordering::Relaxed) || self.app.phase() == Phase::Over;
         is_late.then_some(Interrupt::Timeout).or(is_cancelled.then_some(Interrupt::Canceled))
     }
 
     /// The same, as an error.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(in crate::server) fn check(&self) -> Result<(), Error> {
         match self.interrupt() {
             None => Ok(()),
             Some(Interrupt::Timeout) => Err(Error::Timeout),
@@ -228,11 +228,15 @@ impl Allowance {
             Error::NoMemory => {
                 format!("{}; {far}; try again later, narrow the selector, or raise query.max_memory", config.max_memory)
             }
-            Error::Timeout => format!(
-                "after {:?}; {far}; narrow the selector, ask for a shorter range or a larger step, or raise \
-                 query.timeout",
-                self.asked.timeout
-            ),
+            Error::Timeout => {
+                // A question about log lines touches no series.
+                let far = if series == 0 { String::new() } else { format!(" {far};") };
+                format!(
+                    "after {:?};{far} narrow the selector, ask for a shorter range or a larger step, or raise \
+                     query.timeout",
+                    self.asked.timeout
+                )
+            }
             _ => return error.into(),
         };
         ApiError::from(error).with(&more)

@@ -19,9 +19,13 @@ mod series;
 mod source;
 mod status;
 
+#[cfg(feature = "search")]
+pub(super) use allowance::{Allowance, Asked, in_turn};
 pub(crate) use error::ApiError;
 pub(super) use error::ErrorType;
-pub(super) use parameters::Parameters;
+#[cfg(feature = "search")]
+pub(super) use parameters::END_BEFORE_START;
+pub(crate) use parameters::Parameters;
 
 use super::app::App;
 

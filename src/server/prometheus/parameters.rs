@@ -20,7 +20,7 @@ const MAX_POINTS: i64 = 11_000;
 
 /// Parameters in order: those of the body before those of the URL, so that the body wins where one value is read.
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for Parameters {
     type Rejection = ApiError;
@@ -47,12 +47,12 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
 
 impl Parameters {
     /// The first value of `name`; an empty one counts as absent, as in Prometheus.
-    pub(in crate::server) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// All values of `name`.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -62,7 +62,7 @@ impl Parameters {
     }
 
     /// A length of time in milliseconds, possibly zero or negative.
-    pub(super) fn duration(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(in crate::server) fn duration(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.parsed(name, "duration", parse_duration)
     }
 
@@ -115,12 +115,18 @@ impl Parameters {
     }
 
     /// The `timeout` asked for, at most `limit`.
-    pub(super) fn timeout(&self, limit: Duration) -> Result<Duration, ApiError> {
+    pub(in crate::server) fn timeout(&self, limit: Duration) -> Result<Duration, ApiError> {
         let asked = self.duration("timeout")?.map(|ms| Duration::from_millis(ms.max(0).unsigned_abs()));
         Ok(asked.map_or(limit, |asked| asked.min(limit)))
     }
 
-    fn parsed<T>(&self, name: &str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+    /// A value that `parse` takes.
+    pub(in crate::server) fn parsed<T>(
+        &self,
+        name: &str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let error =
             || ApiError::bad_data(format!("invalid parameter \"{name}\": cannot parse {text:?} to a valid {what}"));
@@ -128,7 +134,8 @@ impl Parameters {
     }
 }
 
-const END_BEFORE_START: &str = "invalid parameter \"end\": end timestamp must not be before start time";
+pub(in crate::server) const END_BEFORE_START: &str =
+    "invalid parameter \"end\": end timestamp must not be before start time";
 
 /// A closed range of time, all of it where the request names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
