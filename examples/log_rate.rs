@@ -20,14 +20,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
         lines.iter().for_each(|line| _ = parser.parse(line));
         best = best.min(began.elapsed().as_secs_f64());
-        templates = parser.counts().count();
+        templates = parser.catalogue().counts().count();
     }
     let mut parser = Parser::default();
     let mut after = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         parser.parse(line);
         if marks.contains(&(at + 1)) {
-            after.push((at + 1, parser.counts().count()));
+            after.push((at + 1, parser.catalogue().counts().count()));
         }
     }
     let bytes: usize = lines.iter().map(|line| line.len()).sum();

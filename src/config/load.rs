@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ByteSize, Config, policy, reference};
+use super::{ByteSize, Config, inputs, policy, reference};
 use crate::signal::TenantId;
 
 /// Most bytes of a request as it arrived, the same as [`crate::journal::MAX_BODY`].
@@ -213,7 +213,7 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// What types cannot say: values that are each well formed and still cannot work.
 fn check(config: &Config) -> Vec<Problem> {
-    let Config { shards, server, ingest, series, anomaly, query, backfill, .. } = config;
+    let Config { shards, server, ingest, logs, series, anomaly, query, backfill, .. } = config;
     let is_url = |url: &Option<String>| {
         url.as_deref().is_none_or(|url| {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -242,6 +242,14 @@ fn check(config: &Config) -> Vec<Problem> {
         (ingest.max_concurrent_requests > 0, "ingest.max_concurrent_requests", "must be at least 1"),
         (secs(ingest.request_timeout) >= 1.0, "ingest.request_timeout", "must be at least 1s"),
         (secs(ingest.max_ahead) >= 1.0, "ingest.max_ahead", "must be at least 1s: clocks never agree"),
+        (logs.max_connections > 0, "logs.max_connections", "must be at least 1"),
+        ((1.0..=30.0 * 86_400.0).contains(&secs(logs.idle_timeout)), "logs.idle_timeout", "must be between 1s and 30d"),
+        (logs.max_body.get() > 0, "logs.max_body", "must be more than 0B"),
+        (
+            logs.max_body.get() <= JOURNALLED_MAX,
+            "logs.max_body",
+            "must be at most 64MiB, the longest record of the journal",
+        ),
         (
             secs(series.window) >= 600.0,
             "series.window",
@@ -283,6 +291,7 @@ fn check(config: &Config) -> Vec<Problem> {
     .filter(|(good, _, _)| !good)
     .map(|(_, key, message)| Problem { key: key.into(), message: message.into() })
     .chain(policy::check(config))
+    .chain(inputs::check(logs))
     .collect()
 }
 

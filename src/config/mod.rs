@@ -8,15 +8,17 @@
 #[macro_use]
 mod section;
 
+mod inputs;
 mod load;
 mod options;
 mod policy;
 pub mod reference;
 mod units;
 
+pub use inputs::{ForwardInput, SyslogInput, TlsFiles, Transport};
 pub use load::{ConfigError, Overrides, Problem, load, parse};
 pub use options::{
-    Anomaly, Backfill, Config, Ingest, Journal, Log, LogFormat, LogLevel, Query, ScoreNames, Series, Server, Sync,
+    Anomaly, Backfill, Config, Ingest, Journal, Log, LogFormat, LogLevel, Logs, Query, ScoreNames, Series, Server, Sync,
 };
 pub(crate) use policy::{Fault, WINDOWS_MAX, moment};
 pub use policy::{RuleEntry, Window};

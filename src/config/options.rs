@@ -4,7 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, Period, RuleEntry, Window};
+use super::{ByteSize, ForwardInput, Period, RuleEntry, SyslogInput, Window};
+use crate::logs::redact::Pii;
 
 section! {
     /// Everything that can be set.
@@ -30,6 +31,8 @@ section! {
         server: Server = Server::default(),
         /// What is accepted from senders.
         ingest: Ingest = Ingest::default(),
+        /// Log lines of other programs.
+        logs: Logs = Logs::default(),
         /// What is kept of each series.
         series: Series = Series::default(),
         /// How findings are made.
@@ -68,7 +71,7 @@ section! {
         max_body: ByteSize = ByteSize::mib(32),
         /// Largest remote write request as it arrives, compressed.
         max_compressed_body: ByteSize = ByteSize::mib(16),
-        /// Requests handled at once, of all tenants; a tenant that is alone may have three quarters of them, several have less
+        /// Requests with samples or log lines handled at once, of all tenants; a tenant that is alone may have three quarters of them, several have less
         /// each. More are answered 503 with `Retry-After`, which makes every sender wait and repeat.
         /// Their bodies are the largest part of the memory that senders can take.
         max_concurrent_requests: usize = 64,
@@ -76,6 +79,39 @@ section! {
         request_timeout: Period = Period::from_secs(30),
         /// How far ahead of this machine's clock a sample may be.
         max_ahead: Period = Period::from_secs(600),
+    }
+}
+
+section! {
+    /// Log lines of other programs, sent to vigie.
+    pub struct Logs {
+        /// What is taken out of lines and attributes before they are written anywhere; the name of its kind is put in its
+        /// place. `email`, `card` (numbers of payment cards), `token` (passwords, keys, bearer tokens), `iban` (bank accounts),
+        /// `ip` (IPv4 addresses). Numbers count as cards or accounts only when their check digits say so.
+        redact: Vec<Pii> = Pii::DEFAULT.to_vec(),
+        /// How long lines can be searched: days that ended longer ago are removed.
+        keep_for: Period = Period::from_secs(30 * 86_400),
+        /// Most disk that lines may take to be searched, of all tenants; the oldest days are removed first.
+        keep_bytes: ByteSize = ByteSize::mib(20 << 10),
+        /// Largest request with log lines, as it arrives and after decompression; a larger one is answered 413. Shippers'
+        /// own limits are 1 to 20 MB. How many requests there may be at once, and how long one may take to arrive, is in `ingest`.
+        max_body: ByteSize = ByteSize::mib(32),
+        /// Where syslog is listened to, e.g. `{listen: 0.0.0.0:5514, protocol: udp, tenant: shop}`: RFC 5424 and RFC 3164, by
+        /// `tcp` (the default, in both framings) or `udp`. `tenant` is whose lines they are, `default` if it is left out. With
+        /// `tls: {cert: FILE, key: FILE}`, both in PEM, connections are of TLS; `client_ca: FILE` beside them takes only senders
+        /// with a certificate of that authority. Nothing else is authenticated.
+        syslog: Vec<SyslogInput> = Vec::new(),
+        /// Where Fluentd and Fluent Bit may forward to, e.g. `{listen: 0.0.0.0:24224}`, with `tenant` and `tls` as for syslog.
+        forward: Vec<ForwardInput> = Vec::new(),
+        /// Another address for OTLP by gRPC, e.g. `0.0.0.0:4317`, the port that exporters expect. It is always taken at
+        /// `server.listen`.
+        otlp_grpc: Option<SocketAddr> = None,
+        /// Connections that each of `syslog` and `forward` serves at once. More wait until there is room. Each takes up to 1 MiB,
+        /// and one that forwards as much more as an event has, up to `ingest.max_compressed_body`.
+        max_connections: usize = 256,
+        /// Time after which a connection of `syslog` or `forward` by which nothing comes is closed. Many senders of syslog lose a
+        /// line when that happens.
+        idle_timeout: Period = Period::from_secs(3_600),
     }
 }
 

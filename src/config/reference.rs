@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Anomaly, Backfill, Config, Ingest, Journal, Key, Log, Query, Section, Series, Server};
+use super::{Anomaly, Backfill, Config, Ingest, Journal, Key, Log, Logs, Query, Section, Series, Server};
 
 /// The sections in the order of the file.
-fn sections() -> [(&'static str, &'static str, Vec<Key>); 8] {
+fn sections() -> [(&'static str, &'static str, Vec<Key>); 9] {
     [
         ("server", Server::ABOUT, Server::keys()),
         ("ingest", Ingest::ABOUT, Ingest::keys()),
+        ("logs", Logs::ABOUT, Logs::keys()),
         ("series", Series::ABOUT, Series::keys()),
         ("anomaly", Anomaly::ABOUT, Anomaly::keys()),
         ("journal", Journal::ABOUT, Journal::keys()),

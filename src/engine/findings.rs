@@ -67,6 +67,15 @@ impl Findings {
         self.open.get_mut(&subject)
     }
 
+    /// Subjects of open findings of a kind of its own, as far as asked, in a fixed order.
+    pub(super) fn open_of(&self, kind: Kind, is_asked: impl Fn(&Finding) -> bool) -> Vec<Subject> {
+        let is_of_kind = |subject: &Subject| matches!(subject, Subject::Own(_, own) if *own == kind);
+        let open = self.open.iter().filter(|(subject, case)| is_of_kind(subject) && is_asked(&case.finding));
+        let mut open: Vec<(&str, Subject)> = open.map(|(subject, case)| (case.finding.id.as_str(), *subject)).collect();
+        open.sort_unstable_by_key(|(id, _)| *id);
+        open.into_iter().map(|(_, subject)| subject).collect()
+    }
+
     /// The open or closed case of this finding, and its subject while it is open.
     pub(super) fn find_mut(&mut self, id: &str) -> Option<(Option<Subject>, &mut Case)> {
         if let Some((subject, case)) = self.open.iter_mut().find(|(_, case)| case.finding.id == id) {

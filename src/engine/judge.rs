@@ -150,6 +150,8 @@ impl Tenant {
             Transition::None => {}
         }
         self.name_episode(slot, at, context.archive);
+        let behind = self.findings.get_mut(subject).map(|case| case.finding.labels.clone());
+        let behind = behind.and_then(|labels| self.lines_behind(&labels));
         let Some(series) = self.series.get(slot) else { return };
         let floor = series.state.floor();
         let Some(case) = self.findings.get_mut(subject) else { return };
@@ -187,6 +189,10 @@ impl Tenant {
                 siblings: finding.siblings,
                 companions: &finding.companions,
             });
+            if let Some((words, example)) = behind {
+                finding.sentence += &words;
+                finding.lines = vec![example];
+            }
         }
     }
 
@@ -232,6 +238,7 @@ impl Tenant {
             feedback: None,
             model: self.generation,
             sentence: String::new(),
+            lines: Vec::new(),
         }
     }
 }

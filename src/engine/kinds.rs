@@ -24,7 +24,8 @@ const LOOK_BACK: i64 = 100;
 /// Growth after which an episode is named anew.
 const RENAME_AFTER: f64 = 1.1;
 /// Kinds of which a series may have an open finding of its own, beside the one about its samples.
-pub(super) const OWN: [Kind; 5] = [Kind::Variance, Kind::Flatline, Kind::LostSeason, Kind::Trend, Kind::PeerDiffers];
+pub(super) const OWN: [Kind; 6] =
+    [Kind::Variance, Kind::Flatline, Kind::LostSeason, Kind::Trend, Kind::PeerDiffers, Kind::NewTemplate];
 
 /// What a slow detector or the siblings tell of one series.
 struct Tale {
@@ -141,6 +142,10 @@ impl Tenant {
             siblings,
             companions: &companions,
         });
+        let (sentence, lines) = match self.lines_behind(&finding.labels) {
+            Some((words, example)) => (sentence + &words, vec![example]),
+            None => (sentence, Vec::new()),
+        };
         let score = f64::from(tale.evidence.max(1.0));
         let meaning = format!("{:.1} times what it takes", tale.evidence.max(1.0));
         let finding = Finding {
@@ -155,6 +160,7 @@ impl Tenant {
             siblings,
             companions,
             sentence,
+            lines,
             ..finding
         };
         let mut case = Case::new(finding, None);

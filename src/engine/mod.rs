@@ -20,6 +20,7 @@ mod keys;
 mod kinds;
 mod lessons;
 mod lifecycle;
+mod logs;
 mod models;
 mod options;
 mod pace;
@@ -35,11 +36,15 @@ mod tenant;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 pub use admission::Census;
 pub use answers::Excerpt;
 pub use families::{Trainer, Turn, Turned};
+pub use logs::{Home, LINES, Routes, TEMPLATE_LINES, TemplateList, TemplateRow};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
 pub use policy::{Heed, PLANS_MAX, Told};
@@ -53,7 +58,10 @@ pub use tenant::FamilyMetadata;
 
 use crate::{
     ingest::remote_write::WriteRequest,
-    signal::{Command, Finding, FindingStatus, Labels, Maintenance, Matcher, Sample, TenantId, TimestampMs},
+    logs::TemplateId,
+    signal::{
+        Command, Finding, FindingStatus, Labels, LogBatch, Maintenance, Matcher, Place, Sample, TenantId, TimestampMs,
+    },
 };
 
 /// All shards on the caller's thread.
@@ -84,11 +92,8 @@ impl Engine {
         received: TimestampMs,
         sink: &mut dyn FnMut(&Scored<'_>),
     ) -> WriteReport {
-        for _ in 0..self.router.turns_before(tenant, request, received) {
-            let turn = self.trainer.next_turn();
-            let answers = self.shards.iter_mut().map(|shard| shard.turn(&turn)).collect();
-            self.trainer.absorb(answers);
-        }
+        let turns = self.router.turns_before(tenant, request.max_timestamp(), received);
+        self.turn(turns);
         let mut report = malformed(request);
         let places = self.router.split(request);
         for (shard, places) in self.shards.iter_mut().zip(places) {
@@ -96,6 +101,35 @@ impl Engine {
             report.merge(shard.write(tenant, request, places.into_iter(), received, sink));
         }
         report
+    }
+
+    /// Takes log records received at `received`; gives the template of each.
+    pub fn write_logs(
+        &mut self,
+        tenant: &TenantId,
+        batch: &LogBatch,
+        received: TimestampMs,
+    ) -> (WriteReport, Vec<TemplateId>) {
+        let routes = self.router.routes(batch, received);
+        let turns = self.router.turns_before(tenant, Some(routes.newest), received);
+        self.turn(turns);
+        let templates: Vec<AtomicU64> = batch.records().map(|_| AtomicU64::new(0)).collect();
+        let mut report = WriteReport::default();
+        for shard in &mut self.shards {
+            let mut place = (Place::default(), usize::MAX);
+            let lines = shard.take_lines(tenant, (batch, &routes), (&mut place.0, place.1), received, &templates);
+            report.merge(shard.end_lines(tenant, &routes, received));
+            report.lines += lines;
+        }
+        (report, templates.into_iter().map(|id| TemplateId(id.into_inner())).collect())
+    }
+
+    fn turn(&mut self, times: i64) {
+        for _ in 0..times {
+            let turn = self.trainer.next_turn();
+            let answers = self.shards.iter_mut().map(|shard| shard.turn(&turn)).collect();
+            self.trainer.absorb(answers);
+        }
     }
 
     /// Takes a command; gives the finding it was about, as it is now.
@@ -106,6 +140,15 @@ impl Engine {
             self.shards.iter_mut().for_each(|shard| shard.heed(tenant, heed));
         }
         told.into_iter().find_map(|told| told.finding)
+    }
+
+    /// Templates of a tenant's logs, by source and text.
+    #[must_use]
+    pub fn templates(&self, tenant: &TenantId) -> Vec<TemplateRow> {
+        let asked = TemplateList::default();
+        let mut rows: Vec<_> = self.shards.iter().flat_map(|shard| shard.templates(tenant, &asked)).collect();
+        rows.sort_by(|a, b| (&a.source, &a.text, &a.id).cmp(&(&b.source, &b.text, &b.id)));
+        rows
     }
 
     /// Planned work of a tenant.

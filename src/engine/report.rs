@@ -66,6 +66,8 @@ pub struct WriteReport {
     pub samples: u64,
     /// Native histograms written.
     pub histograms: u64,
+    /// Log records taken.
+    pub lines: u64,
     /// Exemplars taken note of.
     pub exemplars: u64,
     /// Series that were not known before, those that histograms became included.
@@ -101,6 +103,7 @@ impl WriteReport {
     pub fn merge(&mut self, other: Self) {
         self.samples += other.samples;
         self.histograms += other.histograms;
+        self.lines += other.lines;
         self.exemplars += other.exemplars;
         self.created += other.created;
         for (refusal, count) in other.refused {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, WriteReport};
+use super::{
+    Refusal, WriteReport,
+    logs::{Home, Routes},
+};
 use crate::{
     ingest::remote_write::WriteRequest,
-    signal::{Command, TenantId, TimestampMs},
+    signal::{Command, LogBatch, TenantId, TimestampMs},
 };
 
 /// Event time between turns, in ms: how often shards hear of each other and forests may be renewed.
@@ -46,10 +49,10 @@ impl Router {
         self.ceiling
     }
 
-    /// Turns that every shard must take before this request: one or more when it is the first of a new period of its
+    /// Turns that every shard must take before a request with this newest time: one or more when it is the first of a new period of its
     /// tenant's event time. A timestamp ahead of the receiver's clock cannot bring turns forward.
-    pub fn turns_before(&mut self, tenant: &TenantId, request: &WriteRequest, received: TimestampMs) -> i64 {
-        let Some(newest) = request.max_timestamp() else { return 0 };
+    pub fn turns_before(&mut self, tenant: &TenantId, newest: Option<TimestampMs>, received: TimestampMs) -> i64 {
+        let Some(newest) = newest else { return 0 };
         let period = newest.min(received).div_euclid(TURN_MS);
         match self.turns.get_mut(tenant) {
             None => {
@@ -72,6 +75,17 @@ impl Router {
             places[(entry.identity.workload.0 % self.shards as u64) as usize].push(place);
         }
         places
+    }
+
+    /// Where the streams of a batch of log records belong.
+    #[must_use]
+    pub fn routes(&self, batch: &LogBatch, received: TimestampMs) -> Routes {
+        let route = |labels| {
+            let home = Home::of(labels);
+            ((home.workload.0 % self.shards as u64) as usize, home)
+        };
+        let newest = batch.newest().map_or(received, |at| at.div_euclid(1_000_000)).min(received);
+        Routes { streams: batch.streams().iter().map(route).collect(), newest }
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ingest::remote_write::{SeriesEntry, WriteRequest},
+    logs::Reader,
     series::Archive,
     signal::{Finding, Labels, MetricKind, Sample, TenantId, TimestampMs},
 };
@@ -32,6 +33,8 @@ pub struct Shard {
     pub(super) ceiling: Option<u64>,
     pub(super) number: usize,
     pub(super) archive: Archive,
+    /// What all sources of lines are read with.
+    pub(super) reader: Reader,
     /// The snapshot under way.
     pub(super) saving: Option<Saving>,
 }
@@ -63,7 +66,17 @@ impl Shard {
     pub fn new(number: usize, options: Options) -> Self {
         let (tenants, models, paces) = (HashMap::new(), Models::default(), Paces::default());
         let archive = Archive::new(options.chunks.clone(), options.window_ms);
-        Self { options, tenants, models, paces, number, archive, ceiling: None, saving: None }
+        Self {
+            options,
+            tenants,
+            models,
+            paces,
+            number,
+            archive,
+            reader: Reader::default(),
+            ceiling: None,
+            saving: None,
+        }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {
@@ -141,7 +154,7 @@ impl Shard {
         }
     }
 
-    fn with_context<R>(
+    pub(super) fn with_context<R>(
         &mut self,
         id: &TenantId,
         received: TimestampMs,

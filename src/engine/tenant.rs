@@ -13,6 +13,7 @@ use super::{
     keys::{Keys, Mark},
     lessons::Lessons,
     lifecycle::{Sizes, Sweep},
+    logs::Sources,
     models::Model,
     pace::Paces,
     policy::{Plans, Policies},
@@ -63,6 +64,7 @@ pub(super) struct Tenant {
     pub(super) lessons: Lessons,
     pub(super) plans: Plans,
     pub(super) policies: Policies,
+    pub(super) sources: Sources,
     /// Whether the newest samples are about the past: nothing is raised then.
     pub(super) lags: bool,
     /// Series that may be told of, and those of them that are not entirely new, as of the last sweep.
@@ -117,6 +119,7 @@ impl Tenant {
             lessons: Lessons::default(),
             plans: Plans::default(),
             policies: Policies::default(),
+            sources: Sources::default(),
             lags: false,
             judged: 0,
             settled: 0,
@@ -167,7 +170,7 @@ impl Tenant {
     /// What is to be told at a turn.
     pub(super) fn report(&mut self) -> Tidings {
         let mut tidings = std::mem::take(&mut self.outlook.tidings);
-        tidings.newest = self.newest;
+        tidings.newest = self.newest.max(self.sources.clock.now());
         (tidings.series, tidings.settled) = (self.judged, self.settled);
         self.told = self.series_count();
         tidings.held = self.told;

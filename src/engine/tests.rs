@@ -40,6 +40,7 @@ fn at(i: i64) -> TimestampMs {
 }
 
 mod limits;
+mod logs;
 mod people;
 mod snapshots;
 

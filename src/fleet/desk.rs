@@ -9,39 +9,59 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crossbeam_channel::Receiver;
 
-use super::{Gather, Message};
+use super::{Gather, Message, lines::Lines};
 use crate::{
     engine::{Shard, WriteReport},
     ingest::remote_write::WriteRequest,
-    signal::{TenantId, TimestampMs},
+    signal::{Place, TenantId, TimestampMs},
 };
 
 /// Series of a request that are written before another tenant has its turn: about a millisecond, if they are new.
 const SLICE: usize = 256;
+/// Log records of a request that are looked at before another tenant has its turn: as much.
+const LINES: usize = 1_024;
 /// Requests that are written in turns.
 const REQUESTS: usize = 8;
 
 /// A shard's part of a request.
 pub(super) struct Part {
     pub(super) tenant: TenantId,
-    pub(super) body: Arc<WriteRequest>,
-    /// Where its series are in the request.
-    pub(super) places: std::vec::IntoIter<usize>,
     pub(super) received: TimestampMs,
+    pub(super) work: Work,
     pub(super) report: WriteReport,
     pub(super) gather: Gather,
 }
 
+/// What is to be done of it.
+pub(super) enum Work {
+    /// Series, and where they are in the request.
+    Series { body: Arc<WriteRequest>, places: std::vec::IntoIter<usize> },
+    /// Log records, from a place on; those of other shards are passed over.
+    Lines { lines: Arc<Lines>, place: Place },
+}
+
 impl Part {
-    /// Writes a slice more; gives the part back unless that was the last.
+    /// Does a slice more; gives the part back unless that was the last.
     fn go_on(mut self, shard: &mut Shard) -> Option<Self> {
-        let slice = self.places.by_ref().take(SLICE);
-        let report = shard.write_some(&self.tenant, &self.body, slice, self.received, &mut |_| {});
-        self.report.merge(report);
-        if !self.places.as_slice().is_empty() {
-            return Some(self);
+        let Self { tenant, received, work, report, .. } = &mut self;
+        match work {
+            Work::Series { body, places } => {
+                let slice = places.by_ref().take(SLICE);
+                report.merge(shard.write_some(tenant, body, slice, *received, &mut |_| {}));
+                if !places.as_slice().is_empty() {
+                    return Some(self);
+                }
+                shard.end_write(tenant, body, *received, report);
+            }
+            Work::Lines { lines, place } => {
+                let Lines { batch, routes, templates } = &**lines;
+                report.lines += shard.take_lines(tenant, (batch, routes), (place, LINES), *received, templates);
+                if place.record < batch.len() {
+                    return Some(self);
+                }
+                report.merge(shard.end_lines(tenant, routes, *received));
+            }
         }
-        shard.end_write(&self.tenant, &self.body, self.received, &self.report);
         super::threads::finish(&self.gather, self.report);
         None
     }
@@ -71,7 +91,9 @@ impl Desk {
 
     /// Begins with a request.
     pub(super) fn put(&mut self, part: Part, shard: &mut Shard) {
-        shard.declare(&part.tenant, &part.body);
+        if let Work::Series { body, .. } = &part.work {
+            shard.declare(&part.tenant, body);
+        }
         self.parts.push_back(part);
     }
 

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+#[cfg(feature = "search")]
+use super::indexing::Feed;
 use super::{
     Input, restoring,
     saving::{Pieces, Stopped},
@@ -54,6 +56,10 @@ pub enum StartError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// The index over log lines cannot be used.
+    #[cfg(feature = "search")]
+    #[error("the index over log lines cannot be used; remove its folder to begin a new one")]
+    Index(#[from] crate::search::SearchError),
 }
 
 /// Figures of what is kept, for `/metrics`.
@@ -81,8 +87,19 @@ pub struct Keeper {
     saving: Option<JoinHandle<()>>,
     is_failing: bool,
     kept: Arc<Kept>,
+    #[cfg(feature = "search")]
+    index: Index,
     /// Held until the end.
     _lock: Lock,
+}
+
+/// The index over log lines, and what becomes of it.
+#[cfg(feature = "search")]
+#[derive(Debug)]
+enum Index {
+    None,
+    Open(super::indexing::Indexer),
+    Fed(Feed, JoinHandle<bool>),
 }
 
 /// Keeps other processes out of a folder while it lives.
@@ -108,12 +125,39 @@ impl Keeper {
     /// # Errors
     /// [`StartError`] when the folder is in use, or a snapshot or the journal cannot be used.
     pub fn open(dir: &Path, policy: SyncPolicy, threads: usize) -> Result<(Self, Option<Restored>), StartError> {
+        Self::open_above(Self::lock(dir)?, (dir, policy, threads), Position::START)
+    }
+
+    /// The same, with the index over log lines, which is in a folder below.
+    ///
+    /// # Errors
+    /// Also when the index cannot be used.
+    #[cfg(feature = "search")]
+    pub fn open_indexed(
+        dir: &Path,
+        policy: SyncPolicy,
+        threads: usize,
+        retention: crate::search::Retention,
+    ) -> Result<(Self, Option<Restored>), StartError> {
         let lock = Self::lock(dir)?;
+        let indexer = super::indexing::Indexer::open(&dir.join("logs"), retention)?;
+        // It may hold what a power failure has taken from the journal: what comes now stands behind that.
+        let (mut keeper, restored) = Self::open_above(lock, (dir, policy, threads), indexer.position())?;
+        keeper.index = Index::Open(indexer);
+        Ok((keeper, restored))
+    }
+
+    /// Opens the journal; what it takes stands at `floor` or behind it.
+    fn open_above(
+        lock: Lock,
+        (dir, policy, threads): (&Path, SyncPolicy, usize),
+        floor: Position,
+    ) -> Result<(Self, Option<Restored>), StartError> {
         let files = Files::new(dir).map_err(|source| StartError::Folder(dir.to_owned(), source))?;
         let read = |reader: &mut dyn io::Read| restoring::read(reader, threads);
         let dir = dir.join("chunks");
         let chunks = Files::new(&dir).map_err(|source| StartError::Folder(dir.clone(), source))?;
-        let (store, found) = Store::open(files, chunks, journal::Options::default(), policy, read)?;
+        let (store, found) = Store::open((files, chunks), journal::Options::default(), policy, floor, read)?;
         for damaged in &found.damaged {
             tracing::warn!(%damaged, "an older state is restored");
         }
@@ -133,10 +177,35 @@ impl Keeper {
             saving: None,
             is_failing: false,
             kept,
+            #[cfg(feature = "search")]
+            index: Index::None,
             _lock: lock,
         };
         keeper.note_sizes();
         Ok((keeper, found.restored))
+    }
+
+    /// One who searches the index, if there is one that is not yet fed.
+    #[cfg(feature = "search")]
+    #[must_use]
+    pub fn searcher(&self) -> Option<crate::search::Searcher> {
+        match &self.index {
+            Index::Open(indexer) => Some(indexer.searcher()),
+            Index::None | Index::Fed(..) => None,
+        }
+    }
+
+    /// Starts to feed the index, if there is one.
+    #[cfg(feature = "search")]
+    pub(super) fn start_index(&mut self) -> io::Result<Option<Feed>> {
+        match std::mem::replace(&mut self.index, Index::None) {
+            Index::Open(indexer) => {
+                let (feed, thread) = indexer.start()?;
+                self.index = Index::Fed(feed.clone(), thread);
+                Ok(Some(feed))
+            }
+            Index::None | Index::Fed(..) => Ok(None),
+        }
     }
 
     fn note_sizes(&self) {
@@ -182,7 +251,7 @@ impl Keeper {
     }
 
     /// Writes a batch. Returns whether it is kept; if not, nothing of it may be acknowledged.
-    pub(super) fn keep(&mut self, batch: &[Input]) -> bool {
+    pub(super) fn keep(&mut self, batch: &mut [Input]) -> bool {
         if self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.end_sync();
         }
@@ -246,9 +315,21 @@ impl Keeper {
             tracing::warn!(%error, "old parts of the journal cannot be removed");
         }
         let (place, kept) = (self.store.place(), self.kept.clone());
+        #[cfg(feature = "search")]
+        let feed = match &self.index {
+            Index::Fed(feed, _) => Some(feed.clone()),
+            Index::None | Index::Open(_) => None,
+        };
         let save = move || {
             let began = Instant::now();
-            match place.save(|writer| snapshot.write(writer)) {
+            let write = |writer: &mut dyn io::Write| {
+                snapshot.write(writer)?;
+                // The journal before this place is no longer needed for it.
+                #[cfg(feature = "search")]
+                feed.iter().try_for_each(Feed::settle)?;
+                Ok(())
+            };
+            match place.save(write) {
                 Ok(bytes) => {
                     kept.snapshots.fetch_add(1, Ordering::Relaxed);
                     kept.snapshot_at.store(now_ms(), Ordering::Relaxed);
@@ -264,7 +345,8 @@ impl Keeper {
         }
     }
 
-    /// Writes the last snapshot, of all that was kept, and gives the folder free. Returns its size in bytes.
+    /// Writes the last snapshot, of all that was kept, and gives the folder free. Returns its size in bytes; 0 when there is
+    /// none because the index lacks something that only the journal has.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -272,6 +354,14 @@ impl Keeper {
         if let Some(thread) = self.saving.take() {
             // It has told what it had to tell.
             drop(thread.join());
+        }
+        #[cfg(feature = "search")]
+        if let Index::Fed(feed, thread) = std::mem::replace(&mut self.index, Index::None) {
+            feed.end();
+            if !thread.join().is_ok_and(|is_durable| is_durable) {
+                tracing::error!("log lines are not indexed; the next start does it, from the snapshot before");
+                return Ok(0);
+            }
         }
         self.end_sync();
         if let Err(error) = self.store.sync() {
@@ -281,7 +371,7 @@ impl Keeper {
     }
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

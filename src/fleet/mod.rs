@@ -10,7 +10,10 @@
 
 mod chunks;
 mod desk;
+#[cfg(feature = "search")]
+mod indexing;
 mod keeper;
+mod lines;
 mod queue;
 mod read;
 mod restoring;
@@ -23,6 +26,7 @@ mod threads;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,14 +48,15 @@ use self::{
 };
 pub use self::{
     keeper::{Keeper, Kept, StartError, SyncPolicy},
+    lines::{LogRequest, TooLarge},
     read::Reader,
     saving::Stopped,
 };
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, Told, Turn, Turned, WriteReport,
-        in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, TemplateList, TemplateRow, Told,
+        Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -84,6 +89,10 @@ enum Input {
         request: Request,
         reply: Reply,
     },
+    Logs {
+        request: LogRequest,
+        reply: Reply,
+    },
     Tell {
         tenant: TenantId,
         command: Command,
@@ -111,6 +120,8 @@ pub struct Request {
 /// Gathers the reports of all shards that had a part in a request.
 struct Gathering {
     left: usize,
+    /// Whoever waits for the other end hears that all is done when this goes.
+    _done: Option<Sender<Infallible>>,
     report: WriteReport,
     reply: Option<Reply>,
 }
@@ -132,6 +143,8 @@ pub struct Fleet {
     requests: Arc<Entrance<Input>>,
     kept: Arc<Kept>,
     shards: Arc<[Sender<Message>]>,
+    #[cfg(feature = "search")]
+    backlog: Option<Arc<indexing::Backlog>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -171,7 +184,7 @@ impl Fleet {
     pub fn start(
         options: &Options,
         restored: Option<Restored>,
-        journal: Option<Keeper>,
+        mut journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
         let mut options = options.clone();
         if let Some(journal) = &journal {
@@ -190,13 +203,27 @@ impl Fleet {
         let senders: Arc<[Sender<Message>]> = senders.into();
         let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
         let mut engine = Running::new(router, trainer, senders.clone());
+        #[cfg(feature = "search")]
+        let backlog = match &mut journal {
+            Some(journal) => journal.start_index().map_err(StartError::Threads)?.map(|feed| {
+                engine.feed = Some(feed.clone());
+                feed.backlog
+            }),
+            None => None,
+        };
         if let Some(journal) = &journal {
             journal.replay(&mut engine)?;
         }
         let builder = std::thread::Builder::new().name("router".to_owned());
         let router = builder.spawn(move || run_router(engine, journal, &incoming)).map_err(StartError::Threads)?;
-        let fleet =
-            Self { requests: Arc::new(requests), kept, shards: senders, stopping: Arc::new(AtomicBool::new(false)) };
+        let fleet = Self {
+            requests: Arc::new(requests),
+            kept,
+            shards: senders,
+            #[cfg(feature = "search")]
+            backlog,
+            stopping: Arc::new(AtomicBool::new(false)),
+        };
         Ok((fleet, FleetThreads { router, shards: threads }))
     }
 
@@ -209,6 +236,32 @@ impl Fleet {
         let (tenant, held, reply) = (request.tenant.clone(), request.body.accepted(), Reply::new(reply));
         self.offer(Some(&tenant), held.samples + held.histograms, Input::Write { request, reply })?;
         answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Takes log records; done when they are in the journal and every line has its template.
+    ///
+    /// # Errors
+    /// The queue is full, the journal cannot be written, or the daemon is stopping.
+    pub async fn write_logs(&self, request: LogRequest) -> Result<WriteReport, Unavailable> {
+        #[cfg(feature = "search")]
+        if self.backlog.as_ref().is_some_and(|backlog| !backlog.has_room()) {
+            return Err(Unavailable::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        let (tenant, lines, reply) = (request.tenant.clone(), request.batch.len() as u64, Reply::new(reply));
+        self.offer(Some(&tenant), lines, Input::Logs { request, reply })?;
+        answer.await.unwrap_or(Err(Unavailable::Stopping))
+    }
+
+    /// Templates of a tenant's logs, in the order of their sources and of their lines, most first. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn templates(&self, tenant: &TenantId, asked: TemplateList) -> Result<Vec<TemplateRow>, Unavailable> {
+        let tenant = tenant.clone();
+        let mut rows: Vec<_> = self.ask(move |shard| shard.templates(&tenant, &asked))?.into_iter().flatten().collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source).then(b.lines.cmp(&a.lines)).then_with(|| a.id.cmp(&b.id)));
+        Ok(rows)
     }
 
     fn offer(&self, tenant: Option<&TenantId>, samples: u64, input: Input) -> Result<(), Unavailable> {

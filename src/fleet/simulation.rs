@@ -25,7 +25,6 @@ use super::{
     StartError, SyncPolicy,
     chunks::Chunks,
     store::{Place, Store},
-    taking::Takes,
 };
 use crate::{
     engine::Snapshot,
@@ -125,8 +124,9 @@ fn seasoned() -> (Snapshot, SimulatedDisk) {
             for sender in &mut senders {
                 sender.scrape(n);
                 sender.queue();
-                let content = sender.waiting.pop_front().unwrap();
-                recorder.write(&content.received(START + n * STEP), None);
+                for content in sender.waiting.drain(..) {
+                    content.give(START + n * STEP, &mut recorder);
+                }
             }
         }
         let mut bytes = Vec::new();
@@ -226,9 +226,10 @@ impl World {
 
     /// Starts as the daemon does, and checks what it finds. `None` when it crashed meanwhile.
     fn start(&mut self, has_power_failed: bool, seen: &mut Seen) -> Option<Daemon> {
-        let opened = Store::open(self.disk.clone(), self.disk.clone(), self.options, self.policy, |reader| {
-            Snapshot::read(reader)?.decode()
-        });
+        let opened =
+            Store::open((self.disk.clone(), self.disk.clone()), self.options, self.policy, Position::START, |reader| {
+                Snapshot::read(reader)?.decode()
+            });
         let alive = |error: &StartError| assert!(self.disk.has_crashed(), "the daemon does not start: {error}");
         let (store, found) = opened.inspect_err(alive).ok()?;
         assert_eq!(found.missing, 0, "a chunk file that is needed is gone");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Input, Request, StartError, SyncPolicy,
+    Input, LogRequest, Request, StartError, SyncPolicy,
     chunks::Chunks,
     taking::{Takes, take_record},
 };
@@ -76,18 +76,19 @@ impl<D: Disk> Place<D> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Reads the newest snapshot of a disk and opens the journal; chunk files are on a disk of their own.
+    /// Reads the newest snapshot of a disk and opens the journal; chunk files are on a disk of their
+    /// own. What the journal takes stands at `least` or behind it.
     pub(super) fn open(
-        disk: D,
-        chunks: D,
+        (disk, chunks): (D, D),
         options: journal::Options,
         policy: SyncPolicy,
+        least: Position,
         read: impl Fn(&mut dyn Read) -> io::Result<Restored>,
     ) -> Result<(Self, Found), StartError> {
         let snapshots = journal::snapshots(disk.clone());
         let loaded = snapshots.load(read)?;
         let floor = snapshots.floor().map_err(|source| StartError::Folder(disk.path(""), source))?;
-        let (journal, opened) = Journal::open(disk.clone(), options, floor)?;
+        let (journal, opened) = Journal::open(disk.clone(), options, floor.max(least))?;
         let chunks_dir = chunks.path("");
         let chunks = Chunks::open(chunks).map_err(|source| StartError::Folder(chunks_dir, source))?;
         let mut found = Found { restored: None, damaged: Vec::new(), missing: 0, cut: opened.cut };
@@ -132,13 +133,13 @@ impl<D: Disk> Store<D> {
         told: &mut dyn FnMut(Position, Result<(), String>),
     ) -> Result<Replayed, journal::Error> {
         self.journal.replay(self.from, |at, record| {
-            told(at, take_record(engine, &record));
+            told(at, take_record(engine, at, &record));
             Ok(())
         })
     }
 
     /// Writes a batch, commands as received `now`. After an error nothing of it may be acknowledged or taken by the engine.
-    pub(super) fn keep(&mut self, batch: &[Input], now: TimestampMs) -> Result<(), journal::Error> {
+    pub(super) fn keep(&mut self, batch: &mut [Input], now: TimestampMs) -> Result<(), journal::Error> {
         for input in batch {
             match input {
                 Input::Write { request, .. } => {
@@ -148,6 +149,12 @@ impl<D: Disk> Store<D> {
                         Protocol::V2 => Kind::RemoteWrite2,
                     };
                     self.journal.append(&Record { received_at: *received, kind, tenant: tenant.clone(), body: raw })?;
+                }
+                Input::Logs { request, .. } => {
+                    let LogRequest { tenant, received, raw, .. } = request;
+                    let record = Record { received_at: *received, kind: Kind::Logs, tenant: tenant.clone(), body: raw };
+                    let at = self.journal.append(&record)?;
+                    request.end = record.end(at);
                 }
                 Input::Tell { tenant, command, .. } => {
                     // Commands are short, and made here.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Input, Request, Unavailable, queue::Bill};
+use super::{Input, LogRequest, Request, Unavailable, queue::Bill};
 use crate::{
     engine::WriteReport,
     ingest::remote_write::{Limits, Protocol, WriteRequest, decompress},
-    journal::{Kind, Record},
+    journal::{Kind, Position, Record},
     signal::{Command, Finding, TenantId},
 };
 
@@ -40,8 +40,9 @@ impl Reply {
 pub(super) fn billed(taken: Vec<(Input, Bill<Input>)>) -> Vec<Input> {
     let mut batch = Vec::with_capacity(taken.len());
     for (mut input, bill) in taken {
-        if let Input::Write { reply, .. } = &mut input {
-            reply.bill = Some(bill);
+        match &mut input {
+            Input::Write { reply, .. } | Input::Logs { reply, .. } => reply.bill = Some(bill),
+            Input::Tell { .. } | Input::Save => {}
         }
         batch.push(input);
     }
@@ -52,6 +53,9 @@ pub(super) fn billed(taken: Vec<(Input, Bill<Input>)>) -> Vec<Input> {
 pub(super) trait Takes {
     /// Takes a request.
     fn write(&mut self, request: &Request, reply: Option<Reply>);
+
+    /// Takes log records.
+    fn write_logs(&mut self, request: &LogRequest, reply: Option<Reply>);
 
     /// Takes a command; gives the finding it was about, as it is now.
     fn tell(&mut self, tenant: &TenantId, command: &Command) -> Result<Option<Finding>, Unavailable>;
@@ -64,9 +68,12 @@ pub(super) fn take_batch(engine: &mut impl Takes, batch: Vec<Input>, is_kept: bo
     for input in batch {
         // A caller that has gone away needs no answer.
         match input {
-            Input::Write { reply, .. } if !is_kept => reply.send(Err(Unavailable::Unwritable)),
+            Input::Write { reply, .. } | Input::Logs { reply, .. } if !is_kept => {
+                reply.send(Err(Unavailable::Unwritable))
+            }
             Input::Tell { reply, .. } if !is_kept => drop(reply.send(Err(Unavailable::Unwritable))),
             Input::Write { request, reply } => engine.write(&request, Some(reply)),
+            Input::Logs { request, reply } => engine.write_logs(&request, Some(reply)),
             Input::Tell { tenant, command, reply } => drop(reply.send(engine.tell(&tenant, &command))),
             Input::Save => is_snapshot_wanted = true,
         }
@@ -74,11 +81,15 @@ pub(super) fn take_batch(engine: &mut impl Takes, batch: Vec<Input>, is_kept: bo
     is_snapshot_wanted
 }
 
-/// Has the engine take a record, as it took what the record was made of.
-pub(super) fn take_record(engine: &mut impl Takes, record: &Record<'_>) -> Result<(), String> {
+/// Has the engine take a record that stands at `at`, as it took what the record was made of.
+pub(super) fn take_record(engine: &mut impl Takes, at: Position, record: &Record<'_>) -> Result<(), String> {
     let protocol = match record.kind {
         Kind::RemoteWrite1 => Protocol::V1,
         Kind::RemoteWrite2 => Protocol::V2,
+        Kind::Logs => {
+            engine.write_logs(&LogRequest::of_record(record, record.end(at))?, None);
+            return Ok(());
+        }
         Kind::Command => {
             let command: Command = serde_json::from_slice(record.body).map_err(|error| error.to_string())?;
             return engine.tell(&record.tenant, &command).map(drop).map_err(|error| error.to_string());

@@ -1,19 +1,25 @@
 //! What runs on the threads: the router's loop, the shards' loop, training beside them.
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    thread::JoinHandle,
+};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+#[cfg(feature = "search")]
+use super::indexing::Feed;
 use super::{
     Gather, Gathering, Input, Keeper, Message, Request, Unavailable,
-    desk::{Desk, Part},
+    desk::{Desk, Part, Work},
+    lines::{Lines, LogRequest},
     queue::Exit,
     saving::{Outlet, Pieces},
     taking::{Reply, Takes, billed, take_batch},
 };
 use crate::{
     engine::{Head, Router, Shard, Share, Told, Trainer, WriteReport, malformed},
-    signal::{Command, Finding, TenantId},
+    signal::{Command, Finding, Place, TenantId, TimestampMs},
 };
 
 /// Ends the process when the thread that holds it panics. Its state is lost then, and a daemon that answers for the rest
@@ -89,6 +95,9 @@ pub(super) struct Running {
     router: Router,
     trainer: Training,
     shards: Arc<[Sender<Message>]>,
+    /// Where lines go that are to be found again.
+    #[cfg(feature = "search")]
+    pub(super) feed: Option<Feed>,
 }
 
 /// What the router leaves: what belongs to no shard, and who keeps it.
@@ -99,11 +108,34 @@ pub(super) struct Ended {
 
 impl Running {
     pub(super) fn new(router: Router, trainer: Trainer, shards: Arc<[Sender<Message>]>) -> Self {
-        Self { router, trainer: Training::Idle(trainer), shards }
+        Self {
+            router,
+            trainer: Training::Idle(trainer),
+            shards,
+            #[cfg(feature = "search")]
+            feed: None,
+        }
     }
 
     fn head(&mut self) -> Head {
         Head::of(self.trainer.idle(), &self.router)
+    }
+
+    /// Takes the turns that come before a request with this newest time.
+    fn turn(&mut self, tenant: &TenantId, newest: Option<TimestampMs>, received: TimestampMs) {
+        for _ in 0..self.router.turns_before(tenant, newest, received) {
+            self.trainer.turn(&self.shards);
+        }
+    }
+
+    /// Gives each shard its part of a request.
+    fn pass_on(&self, (tenant, received): (&TenantId, TimestampMs), work: Vec<Work>, gathering: Gathering) {
+        let gather = Arc::new(std::sync::Mutex::new(gathering));
+        for (shard, work) in self.shards.iter().zip(work) {
+            let (tenant, report, gather) = (tenant.clone(), WriteReport::default(), gather.clone());
+            // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
+            let _ = shard.send(Message::Write(Part { tenant, received, work, report, gather }));
+        }
     }
 
     /// Begins a snapshot of the state at this place of the input; its pieces come as the shards get there.
@@ -118,24 +150,35 @@ impl Takes for Running {
     /// Splits a request over the shards. Training runs beside the router; a turn waits for the one before to be trained, so
     /// that the same input has the same forests in force at the same place.
     fn write(&mut self, request: &Request, reply: Option<Reply>) {
-        for _ in 0..self.router.turns_before(&request.tenant, &request.body, request.received) {
-            self.trainer.turn(&self.shards);
+        let Request { tenant, body, received, .. } = request;
+        self.turn(tenant, body.max_timestamp(), *received);
+        let work = self.router.split(body).into_iter().map(|places| {
+            let places = places.into_iter();
+            Work::Series { body: body.clone(), places }
+        });
+        let work = work.collect();
+        let gathering = Gathering { left: self.shards.len(), report: malformed(body), reply, _done: None };
+        self.pass_on((tenant, *received), work, gathering);
+    }
+
+    /// Every shard gets all the records, takes those that are its own, and learns how late it is.
+    fn write_logs(&mut self, request: &LogRequest, reply: Option<Reply>) {
+        let LogRequest { tenant, batch, received, .. } = request;
+        let routes = self.router.routes(batch, *received);
+        self.turn(tenant, Some(routes.newest), *received);
+        let templates = std::iter::repeat_with(|| AtomicU64::new(0)).take(batch.len()).collect();
+        let lines = Arc::new(Lines { batch: batch.clone(), routes, templates });
+        let work = self.shards.iter().map(|_| Work::Lines { lines: lines.clone(), place: Place::default() });
+        let work = work.collect();
+        let (left, report) = (self.shards.len(), WriteReport::default());
+        let mut gathering = Gathering { left, report, reply, _done: None };
+        #[cfg(feature = "search")]
+        if let Some(feed) = &self.feed {
+            let (sender, done) = bounded(1);
+            gathering._done = Some(sender);
+            feed.put((tenant, *received), &lines, request.end, done);
         }
-        let parts: Vec<(usize, Vec<usize>)> = self.router.split(&request.body).into_iter().enumerate().collect();
-        let gathering = Gathering { left: parts.len(), report: malformed(&request.body), reply };
-        let gather = Arc::new(std::sync::Mutex::new(gathering));
-        for (shard, places) in parts {
-            let part = Part {
-                tenant: request.tenant.clone(),
-                body: request.body.clone(),
-                places: places.into_iter(),
-                received: request.received,
-                report: WriteReport::default(),
-                gather: gather.clone(),
-            };
-            // A shard that is gone has panicked: the reply is dropped with the message, and the caller told.
-            let _ = self.shards[shard].send(Message::Write(part));
-        }
+        self.pass_on((tenant, *received), work, gathering);
     }
 
     /// Tells all shards; gives the finding it was about, as it is now.
@@ -161,8 +204,8 @@ pub(super) fn run_router(mut engine: Running, mut keeper: Option<Keeper>, inputs
     let _vital = Vital("router");
     loop {
         let waits = keeper.as_ref().map_or(std::time::Duration::MAX, Keeper::until_sync);
-        let Some(batch) = inputs.take(waits).map(billed) else { break };
-        let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&batch));
+        let Some(mut batch) = inputs.take(waits).map(billed) else { break };
+        let is_kept = keeper.as_mut().is_none_or(|keeper| keeper.keep(&mut batch));
         let is_asked = take_batch(&mut engine, batch, is_kept);
         // The journal holds the whole batch: so must the state that is saved as that of the journal's end.
         if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_time_to_save(is_asked))

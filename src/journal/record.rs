@@ -48,13 +48,18 @@ pub enum Kind {
     RemoteWrite1 = 1,
     /// Remote write 2.0, snappy-compressed as received.
     RemoteWrite2 = 2,
+    /// Log records, as [`LogBatch`](crate::signal::LogBatch) in postcard, compressed with snappy: whatever they came as, and
+    /// without what is not to be kept.
+    Logs = 3,
     /// What a person told vigie: feedback, a plan.
     Command = 128,
 }
 
 impl Kind {
     fn from_number(number: u8) -> Option<Self> {
-        [Self::RemoteWrite1, Self::RemoteWrite2, Self::Command].into_iter().find(|kind| *kind as u8 == number)
+        [Self::RemoteWrite1, Self::RemoteWrite2, Self::Logs, Self::Command]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -86,6 +91,12 @@ impl Record<'_> {
     /// Bytes it takes in the journal.
     pub(super) fn len(&self) -> usize {
         HEAD + FIXED + self.tenant.as_str().len() + self.body.len()
+    }
+
+    /// Where it ends when it stands at `at`.
+    #[must_use]
+    pub fn end(&self, at: Position) -> Position {
+        Position(at.0 + self.len() as u64)
     }
 
     /// Writes it behind what is in the buffer. The body is no longer than [`MAX_BODY`].

@@ -4,193 +4,60 @@
 //! and one look into the cache; only lines that were not seen lately are grouped.
 
 mod cache;
+mod catalogue;
 mod front;
 mod mask;
+pub mod minutes;
 pub mod redact;
 pub mod sessions;
 mod severity;
+mod sorted;
 mod template;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use cache::Cache;
 use mask::Masker;
-use template::Templates;
 
+pub use catalogue::{Catalogue, TemplateNumber};
 pub use severity::severity;
 pub use template::TemplateId;
 
-/// Number of a template in the parser that found it. It stays true: when templates turn out to be one, the later ones become
-/// aliases of the first, see [`Parser::root`].
-pub type TemplateNumber = u32;
-
-/// Templates of a parser. When there are more, a quarter is forgotten, those first whose last line is longest ago.
-const TEMPLATES: usize = 20_000;
-
-/// Finds the templates of the lines of one source, line by line.
+/// What lines of any number of sources are read with; what is known of them is in their [`Catalogue`]s.
 #[derive(Debug, Default)]
-pub struct Parser {
+pub struct Reader {
     /// What a line of JSON or logfmt says.
     message: Vec<u8>,
     masker: Masker,
     cache: Cache,
-    templates: Templates,
-    lines: u64,
-    /// Of each template; those of its aliases included once they are merged.
-    tallies: Vec<Tally>,
-    /// Templates that are no aliases.
-    known: usize,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    lines: u64,
-    /// The last line, counted from 1.
-    last: u64,
-}
-
-impl Parser {
-    /// The template of a line: of JSON and logfmt by the message and the keys, of lines longer than 200 words by these.
-    pub fn parse(&mut self, line: &[u8]) -> TemplateNumber {
+impl Reader {
+    /// The masked form of a line, and its hash for the catalogue with this seed: of JSON and logfmt the message and the keys.
+    fn read(&mut self, line: &[u8], seed: u64) -> (&[u8], u64, &mut Cache) {
         let line = if front::message(line, &mut self.message) { &self.message } else { line };
         let masked = self.masker.mask(line);
         // 0 is nothing in the cache.
-        let hash = xxh3_64(masked).max(1);
-        let number = match self.cache.get(hash) {
-            Some(known) => self.templates.root(known),
-            None => {
-                let number = self.templates.place(masked);
-                self.cache.insert(hash, number);
-                self.take_merged();
-                number
-            }
-        };
-        self.lines += 1;
-        let tally = &mut self.tallies[number as usize];
-        (tally.lines, tally.last) = (tally.lines + 1, self.lines);
-        if self.known > TEMPLATES {
-            self.forget();
-        }
-        self.templates.root(number)
-    }
-
-    fn take_merged(&mut self) {
-        self.known += self.templates.made() - self.tallies.len();
-        self.tallies.resize(self.templates.made(), Tally::default());
-        for (old, new) in self.templates.take_merged() {
-            let old = std::mem::take(&mut self.tallies[old as usize]);
-            let new = &mut self.tallies[new as usize];
-            (new.lines, new.last) = (new.lines + old.lines, new.last.max(old.last));
-            self.known -= 1;
-        }
-    }
-
-    fn forget(&mut self) {
-        let mut known: Vec<TemplateNumber> = self.counts().map(|(number, _)| number).collect();
-        known.sort_by_key(|number| self.tallies[*number as usize].last);
-        known.truncate(TEMPLATES / 4);
-        self.templates.forget(&known);
-        self.cache = Cache::default();
-        self.take_merged();
-    }
-
-    /// What a template is called now.
-    #[must_use]
-    pub fn root(&self, number: TemplateNumber) -> TemplateNumber {
-        self.templates.root(number)
-    }
-
-    /// By what a template is known everywhere and always.
-    #[must_use]
-    pub fn id(&self, number: TemplateNumber) -> TemplateId {
-        self.templates.id(number)
-    }
-
-    /// Text of a template, `<*>` where lines differ.
-    #[must_use]
-    pub fn text(&self, number: TemplateNumber) -> String {
-        self.templates.text(number)
-    }
-
-    /// Templates that are not aliases, with the number of lines of each, in the order of their first lines. The numbers add
-    /// up to the lines parsed.
-    pub fn counts(&self) -> impl Iterator<Item = (TemplateNumber, u64)> {
-        let counts = self.tallies.iter().enumerate().map(|(number, tally)| (number as TemplateNumber, tally.lines));
-        counts.filter(|(number, _)| self.templates.root(*number) == *number)
+        (masked, xxh3_64_with_seed(masked, seed).max(1), &mut self.cache)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Finds the templates of the lines of one source, line by line.
+#[derive(Debug, Default)]
+pub struct Parser {
+    reader: Reader,
+    catalogue: Catalogue,
+}
 
-    fn parse(lines: &[&str]) -> (Vec<TemplateNumber>, Parser) {
-        let mut parser = Parser::default();
-        let numbers: Vec<_> = lines.iter().map(|line| parser.parse(line.as_bytes())).collect();
-        (numbers.into_iter().map(|number| parser.root(number)).collect(), parser)
+impl Parser {
+    /// The template of a line, see [`Catalogue::parse`].
+    pub fn parse(&mut self, line: &[u8]) -> TemplateNumber {
+        self.catalogue.parse(line, &mut self.reader)
     }
 
-    #[test]
-    fn lines_that_differ_in_values_are_one_template() {
-        let lines = ["Connection from 10.0.0.1 port 22", "Connection from 10.0.0.2 port 23", "Disconnected"];
-        let (numbers, parser) = parse(&lines);
-        assert_eq!(numbers, [0, 0, 1]);
-        assert_eq!(parser.text(0), "Connection from <*> port <*>");
-    }
-
-    #[test]
-    fn four_words_at_one_place_are_a_value() {
-        let lines = ["state of disk alpha is fine", "state of disk beta is fine", "state of disk gamma is fine"];
-        assert_eq!(parse(&lines).0, [0, 1, 2]);
-        let lines = [&lines[..], &["state of disk delta is fine", "state of disk omega is fine"]].concat();
-        let (numbers, parser) = parse(&lines);
-        assert_eq!(numbers, [0; 5]);
-        assert_eq!(parser.text(0), "state of disk <*> is fine");
-        assert_eq!(parser.counts().collect::<Vec<_>>(), [(0, 5)]);
-    }
-
-    #[test]
-    fn states_are_not_values() {
-        let lines = ["job is UP now", "job is DOWN now", "job is LOST now", "job is BAD now", "job is OLD now"];
-        assert_eq!(parse(&lines).0, [0, 1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn there_are_only_so_many_templates() {
-        let mut parser = Parser::default();
-        let letters = |mut n: usize| {
-            let mut word = String::new();
-            (0..4).for_each(|_| {
-                word.push(char::from(b'a' + (n % 26) as u8));
-                n /= 26;
-            });
-            word
-        };
-        // Words in capitals are states: they are not taken for values before there are very many at one place.
-        for i in 0..60_000 {
-            let (first, second) = (letters(i).to_uppercase(), letters(i * 7_919).to_uppercase());
-            parser.parse(format!("{first} {}", [&second, "is a long one"][i % 2]).as_bytes());
-            parser.parse(b"it goes on as ever");
-            assert!(parser.known <= TEMPLATES);
-        }
-        let counts: Vec<_> = parser.counts().collect();
-        assert_eq!(counts.len(), parser.known);
-        assert!(counts.iter().any(|(number, _)| parser.text(*number) == "<*>"), "some were forgotten");
-        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 120_000);
-        let steady = parser.parse(b"it goes on as ever");
-        assert_eq!(
-            (parser.text(steady), parser.tallies[steady as usize].lines),
-            ("it goes on as ever".to_owned(), 60_001)
-        );
-    }
-
-    #[test]
-    fn counts_add_up() {
-        let mut parser = Parser::default();
-        for i in 0..5_000 {
-            parser.parse(format!("worker {} took {i} ms for {}", ["a", "b", "c", "d", "e"][i % 5], i % 700).as_bytes());
-            parser.parse(format!("{} {} {}", i % 3, "x".repeat(i % 50), "yz".repeat(i % 31)).as_bytes());
-        }
-        assert_eq!(parser.counts().map(|(_, count)| count).sum::<u64>(), 10_000);
+    /// The templates that were found.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 }

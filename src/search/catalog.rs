@@ -92,6 +92,12 @@ impl Catalog {
         }
     }
 
+    /// Puts these segments in the place of all.
+    pub(super) fn reset(&self, segments: Vec<(TenantId, Day, Segment)>) {
+        self.write().clear();
+        self.add(segments);
+    }
+
     /// Puts a segment in the place of those it was merged from; when they are gone in the meantime, it goes too.
     pub(super) fn replace(&self, tenant: &TenantId, day: Day, inputs: &[Arc<Segment>], output: Segment) {
         let mut tenants = self.write();

@@ -123,6 +123,26 @@ impl Writer {
         Ok((writer, position))
     }
 
+    /// Takes up again at the last commit, after an error; returns its position. Whoever searches goes on.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reopen(&mut self) -> Result<u64, SearchError> {
+        self.is_broken = true;
+        self.open.clear();
+        self.pending.clear();
+        let position = recover::position(&self.folder)?;
+        let mut all = Vec::new();
+        for (tenant, day, path) in recover::days(&self.folder)? {
+            let segments = recover::segments(&path, position)?;
+            all.extend(segments.into_iter().map(|segment| (tenant.clone(), day, segment)));
+        }
+        self.catalog.reset(all);
+        self.unlooked = 0;
+        self.is_broken = false;
+        Ok(position)
+    }
+
     /// One who searches what this writer commits.
     #[must_use]
     pub fn searcher(&self) -> Searcher {

@@ -17,6 +17,7 @@ use crate::{
     config::{Config, ScoreNames},
     engine::AnswerNames,
     fleet::{Fleet, Unavailable},
+    logs::redact::Redactor,
     signal::{TenantId, TimestampMs},
 };
 
@@ -25,7 +26,7 @@ use crate::{
 pub enum Phase {
     /// State is being restored.
     Starting,
-    /// History is being read in: all requests are served but remote write, whose samples would be newer.
+    /// History is being read in: all requests are served but those with samples and logs, which would be newer.
     Backfilling,
     /// Requests are served.
     Serving,
@@ -41,8 +42,8 @@ pub enum NotReady {
     /// State is being restored.
     #[error("vigie is starting and restores its state")]
     Starting,
-    /// History is being read in; concerns remote write only.
-    #[error("vigie reads in history first and takes samples when that is done")]
+    /// History is being read in; concerns what is sent to be kept.
+    #[error("vigie reads in history first and takes samples and logs when that is done")]
     Backfilling,
     /// The daemon is on its way out.
     #[error("vigie is stopping")]
@@ -62,6 +63,20 @@ pub enum NotReady {
 }
 
 impl NotReady {
+    /// Its name as a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Backfilling => "backfilling",
+            Self::Stopping => "stopping",
+            Self::Busy => "busy",
+            Self::Crowded => "crowded",
+            Self::Unwritable => "unwritable",
+            Self::Fault => "fault",
+        }
+    }
+
     /// Seconds after which trying again makes sense.
     #[must_use]
     pub fn retry_after_s(self) -> u64 {
@@ -107,6 +122,7 @@ struct Shared {
     memory: Memory,
     places: Arc<Places>,
     queries: Queries,
+    redactor: Redactor,
     planning: Mutex<()>,
 }
 
@@ -130,6 +146,7 @@ impl App {
             memory: Memory::new(config.memory_limit),
             places: Places::new(config.ingest.max_concurrent_requests, cores),
             queries,
+            redactor: Redactor::new(&config.logs.redact),
             planning: Mutex::default(),
             clock,
             config,
@@ -298,7 +315,7 @@ impl App {
         self.0.planning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places for remote write requests.
+    /// Places for requests that bring samples or logs.
     pub(super) fn places(&self) -> &Arc<Places> {
         &self.0.places
     }
@@ -323,6 +340,11 @@ impl App {
     /// The memory there is, and what is used of it.
     pub(super) fn memory(&self) -> &Memory {
         &self.0.memory
+    }
+
+    /// Takes out of log lines what is not to be kept.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// What all queries together may use.

@@ -56,6 +56,8 @@ pub(super) struct FindingView {
     siblings: Option<Siblings>,
     companions: CompanionsView,
     feedback: Option<Feedback>,
+    /// Examples of the log lines that it is about.
+    lines: Vec<String>,
 }
 
 /// What else moved at the same time.
@@ -123,6 +125,7 @@ impl FindingView {
             siblings: finding.siblings,
             companions: finding.companions.into(),
             feedback: finding.feedback,
+            lines: finding.lines,
         }
     }
 }
@@ -218,7 +221,7 @@ pub(super) fn slug(kind: Kind) -> String {
 }
 
 /// A parameter that is one of the words of `T`.
-fn word<'a, T: Deserialize<'a>>(parameters: &'a Parameters, name: &str) -> Result<Option<T>, ApiError> {
+pub(super) fn word<'a, T: Deserialize<'a>>(parameters: &'a Parameters, name: &str) -> Result<Option<T>, ApiError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     let word: StrDeserializer<'a, WordError> = text.into_deserializer();
     let error = |error| ApiError::bad_data(format!("invalid parameter \"{name}\": {error}"));

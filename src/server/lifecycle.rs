@@ -7,18 +7,21 @@ use std::{
     net::SocketAddr,
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, time::Instant};
 
 use super::{
     app::App,
     backfill::Backfill,
     clock::{Clock, rfc3339},
+    listeners::{ListenError, Listeners},
     memory,
     router::router,
 };
+#[cfg(feature = "search")]
+use crate::search::Retention;
 use crate::{
     config::{Config, Problem, Sync},
-    engine::Options,
+    engine::{Options, Restored},
     fleet::{self, Fleet, FleetThreads, Keeper, SyncPolicy},
     journal,
 };
@@ -40,6 +43,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Log lines cannot be listened to as configured.
+    #[error(transparent)]
+    Logs(#[from] ListenError),
     /// What is to be read in at the start cannot be.
     #[error("{0:#}")]
     Backfill(anyhow::Error),
@@ -70,6 +76,7 @@ pub enum StopError {
 pub struct Daemon {
     listener: TcpListener,
     app: App,
+    logs: Listeners,
     backfill: Option<Backfill>,
 }
 
@@ -87,7 +94,8 @@ impl Daemon {
         };
         let listener = TcpListener::bind(address).await.map_err(error)?;
         let bound = listener.local_addr().map_err(error)?;
-        Ok(Self { listener, app: App::new(config, bound, Clock::system()), backfill })
+        let logs = Listeners::bind(&config.logs).await?;
+        Ok(Self { listener, app: App::new(config, bound, Clock::system()), logs, backfill })
     }
 
     /// The URL under which people reach it.
@@ -109,7 +117,7 @@ impl Daemon {
     /// # Errors
     /// [`StopError`] when state could not be restored or saved.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
-        let Self { listener, app, backfill } = self;
+        let Self { listener, app, logs, backfill } = self;
         let (close, closed) = oneshot::channel::<()>();
         let mut connections = tokio::spawn(
             axum::serve(listener, router(app.clone()))
@@ -121,16 +129,20 @@ impl Daemon {
         );
         let (engine, threads) = open(&app).await?;
         app.open(engine);
+        let logs = logs.start(&app);
         tokio::select! {
             () = stop => {}
             _ = &mut connections => return Err(StopError::Fault("the HTTP server")),
             never = serve(&app, backfill) => match never {},
         }
-        app.close();
-        drop(close);
         let grace = app.config().server.shutdown_grace;
+        let begun = Instant::now();
         tracing::info!(%grace, "vigie is stopping: no new requests, waiting for running ones");
-        if tokio::time::timeout(grace.get(), &mut connections).await.is_err() {
+        drop(close);
+        // What was read of log lines needs the engine; when it cannot take them, requests must have time left all the same.
+        logs.stop(begun + grace.get() / 2).await;
+        app.close();
+        if tokio::time::timeout_at(begun + grace.get(), &mut connections).await.is_err() {
             tracing::warn!(%grace, "some requests did not end in time");
             connections.abort();
         }
@@ -164,23 +176,41 @@ async fn attend(app: &App, backfill: Option<Backfill>) -> Infallible {
 
 /// Restores the state, if there is one, and starts the engine.
 async fn open(app: &App) -> Result<(Fleet, FleetThreads), StopError> {
-    let options = options(app)?;
+    let (options, started_at) = (options(app)?, app.started_at());
     let config = &app.config().journal;
     let policy = match config.sync {
         Sync::Interval => SyncPolicy::Interval(config.sync_interval.get()),
         Sync::Always => SyncPolicy::Always,
         Sync::Never => SyncPolicy::Never,
     };
-    let path = app.config().data_dir.clone();
+    let app = app.clone();
     let started = tokio::task::spawn_blocking(move || {
-        let (keeper, restored) = Keeper::open(&path, policy, options.shards)?;
+        let (keeper, restored) = keeper(&app, policy, options.shards)?;
         let is_restored = restored.is_some();
         Ok::<_, StopError>((Fleet::start(&options, restored, Some(keeper))?, is_restored))
     });
     let (started, is_restored) = started.await.map_err(|_| StopError::Fault("restoring the state"))??;
-    let started_at = rfc3339(app.started_at());
+    let started_at = rfc3339(started_at);
     tracing::info!(is_restored, started_at, "the engine runs");
     Ok(started)
+}
+
+/// Opens the journal, and the index over log lines.
+#[cfg(feature = "search")]
+fn keeper(app: &App, policy: SyncPolicy, threads: usize) -> Result<(Keeper, Option<Restored>), fleet::StartError> {
+    let Config { data_dir, logs, .. } = app.config();
+    let retention = Retention { max_age: logs.keep_for.get(), max_bytes: logs.keep_bytes.get() as u64 };
+    let (keeper, restored) = Keeper::open_indexed(data_dir, policy, threads, retention)?;
+    if let Some(searcher) = keeper.searcher() {
+        app.open_index(searcher);
+    }
+    Ok((keeper, restored))
+}
+
+/// Opens the journal.
+#[cfg(not(feature = "search"))]
+fn keeper(app: &App, policy: SyncPolicy, threads: usize) -> Result<(Keeper, Option<Restored>), fleet::StartError> {
+    Keeper::open(&app.config().data_dir, policy, threads)
 }
 
 /// Stops the engine, which finishes what it has accepted, and saves its state.

@@ -15,8 +15,11 @@ mod backfill;
 mod clock;
 mod engine_metrics;
 mod findings;
+mod intake;
 mod lifecycle;
 mod limit_metrics;
+mod listeners;
+mod logs;
 #[cfg(feature = "search")]
 mod loki;
 #[cfg(not(feature = "search"))]
@@ -34,12 +37,14 @@ mod queries;
 mod refusals;
 mod router;
 mod telemetry;
+mod templates;
 mod tenant;
 mod write;
 
 pub use app::{App, NotReady, Phase};
 pub use clock::{Clock, rfc3339};
 pub use lifecycle::{Daemon, StartError, StopError, signal};
+pub use listeners::ListenError;
 pub(crate) use models::{ModelView, ModelsView};
 pub use progress::Progress;
 pub use router::router;

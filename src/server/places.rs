@@ -1,4 +1,4 @@
-//! Places for remote write requests under way: how many there may be at once, of all tenants and of one, and how many of one
+//! Places for requests with samples or logs under way: how many there may be at once, of all tenants and of one, and how many of one
 //! are decoded at once. Decoding a flood on every core is what would slow down the flood's neighbours.
 
 use std::{

@@ -91,6 +91,12 @@ fn is_own_page(headers: &HeaderMap, external_url: Option<&str>) -> bool {
     text(HOST.as_str()) == Some(authority) || is_external.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether a browser says that the page of another site sent the request. Programs other than browsers say neither.
+pub(super) fn is_foreign_page(headers: &HeaderMap, external_url: Option<&str>) -> bool {
+    let is_browser = headers.contains_key("sec-fetch-site") || headers.contains_key(ORIGIN);
+    is_browser && !is_own_page(headers, external_url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,18 +2,21 @@
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::Request,
     http::StatusCode,
     middleware,
+    response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use tower_http::compression::CompressionLayer;
 
-use super::{admin, app::App, findings, loki, maintenance, models, prometheus, telemetry, write};
+use super::{
+    admin, app::App, findings, listeners::grpc, logs, loki, maintenance, models, prometheus, telemetry, templates,
+    write,
+};
 
 /// Everything the daemon answers.
 pub fn router(app: App) -> Router {
-    let max_write_bytes = app.config().ingest.max_compressed_body.get();
     let readable = Router::new()
         .nest("/api/v1", prometheus::routes())
         .route("/api/v1/findings", get(findings::list))
@@ -21,14 +24,17 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/findings/{id}/feedback", post(findings::judge))
         .route("/api/v1/maintenance", get(maintenance::list).post(maintenance::add))
         .route("/api/v1/maintenance/{id}", delete(maintenance::end))
+        .route("/api/v1/templates", get(templates::list))
         .route("/api/v1/models", get(models::list))
         .merge(loki::routes())
         .route("/metrics", get(admin::metrics));
     #[cfg(feature = "ui")]
-    let readable = readable.merge(crate::ui::routes());
+    let readable = readable.merge(crate::ui::routes().layer(middleware::from_fn(logs::greet)));
     readable
         .layer(CompressionLayer::new())
-        .route("/api/v1/write", post(write::write).layer(DefaultBodyLimit::max(max_write_bytes)))
+        .merge(grpc::routes())
+        .route("/api/v1/write", post(write::write))
+        .merge(logs::routes())
         .route("/-/healthy", get(admin::healthy))
         .route("/-/ready", get(admin::ready))
         .fallback(not_found)
@@ -37,9 +43,11 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Unknown paths are answered in plain text, as Prometheus does: an envelope would say that the API is there.
-async fn not_found() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "404 page not found\n")
+/// What shippers ask before they send to an Elasticsearch has many paths. Unknown ones are answered in plain text, as
+/// Prometheus does: an envelope would say that the API is there.
+async fn not_found(request: Request) -> Response {
+    let known = logs::handshake(request.method(), request.uri().path(), request.headers());
+    known.unwrap_or_else(|| (StatusCode::NOT_FOUND, "404 page not found\n").into_response())
 }
 
 async fn method_not_allowed() -> (StatusCode, &'static str) {

@@ -26,6 +26,8 @@ use prometheus_client::{
 use super::{
     app::App,
     engine_metrics,
+    listeners::Counters,
+    logs::LogMetrics,
     progress::Progress,
     queries::{Counted, Queries},
 };
@@ -70,6 +72,8 @@ pub struct Telemetry {
     written: Family<Kind, Counter>,
     rejected: Family<Reason, Counter>,
     write_latency: Histogram,
+    listeners: Counters,
+    logs: LogMetrics,
     backfill: Progress,
 }
 
@@ -86,6 +90,8 @@ impl Telemetry {
             written: Family::default(),
             rejected: Family::default(),
             write_latency: latency_buckets(),
+            listeners: Counters::default(),
+            logs: LogMetrics::default(),
             backfill: Progress::default(),
         };
         let registry = &mut all.registry;
@@ -113,6 +119,8 @@ impl Telemetry {
             Unit::Seconds,
             all.write_latency.clone(),
         );
+        all.listeners.register(registry);
+        all.logs.register(registry);
         queries.register(registry);
         all.backfill.register(registry);
         all
@@ -133,6 +141,16 @@ impl Telemetry {
         for (refusal, count) in &report.refused {
             self.rejected.get_or_create(&Reason { reason: refusal.as_str() }).inc_by(*count);
         }
+    }
+
+    /// What happens to log lines before there is a batch of them.
+    pub(super) fn listeners(&self) -> &Counters {
+        &self.listeners
+    }
+
+    /// What log inputs count.
+    pub(super) fn logs(&self) -> &LogMetrics {
+        &self.logs
     }
 
     /// How far the history is read in.

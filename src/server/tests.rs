@@ -355,6 +355,7 @@ mod pages {
 }
 
 mod limits;
+mod logs;
 #[cfg(feature = "search")]
-mod lines;
+mod loki;
 mod told;

@@ -16,8 +16,8 @@
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
 use axum::{
-    body::{Bytes, HttpBody},
-    extract::{FromRequest, Request, State},
+    body::Bytes,
+    extract::{Request, State},
     http::{
         HeaderMap, HeaderName, StatusCode,
         header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
@@ -27,6 +27,7 @@ use axum::{
 
 use super::{
     app::{App, NotReady},
+    intake::{self, Cause, Refused},
     tenant::Tenant,
 };
 use crate::{
@@ -35,10 +36,6 @@ use crate::{
     ingest::remote_write::{DecodeError, Limits, Protocol, WriteRequest, decompress, negotiate},
     signal::TenantId,
 };
-
-/// Up to this size a body is decoded where it arrived, which takes less than a millisecond and hence less than moving
-/// it to another thread is worth; Prometheus' batches are 20 to 60 kB.
-const DECODE_INLINE_BYTES: usize = 64 << 10;
 
 /// Seconds after which a sender may look whether there is room for more series: some may have gone by then, and asking costs
 /// little.
@@ -63,19 +60,19 @@ pub(super) async fn write(State(app): State<App>, request: Request) -> Response 
             outcome(&app, &tenant, &report)
         }
         Err(refused) => {
-            tracing::debug!(status = refused.status.as_u16(), reason = refused.message, "remote write refused");
-            refused.into_response()
+            tracing::debug!(status = refused.cause.status().as_u16(), reason = refused.message, "remote write refused");
+            unwritten(refused)
         }
     }
 }
 
 async fn receive(app: &App, request: Request) -> Result<(TenantId, WriteReport), Refused> {
     app.check_writable()?;
-    let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Refused::new(StatusCode::BAD_REQUEST, e))?;
+    let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Refused::new(Cause::Invalid, e))?;
     let protocol = protocol(request.headers())?;
     let place = app.places().take(&tenant)?;
     let received_at = app.now();
-    let body = body(app, request).await?;
+    let body = intake::body(app, request, app.config().ingest.max_compressed_body).await?;
     app.telemetry().received(body.len());
     let turn = place.turn().await;
     let decoded = Arc::new(decode(protocol, body.clone(), limits(app)).await?);
@@ -98,50 +95,22 @@ async fn hold_back(app: &App, tenant: &TenantId, report: &WriteReport) {
 }
 
 fn protocol(headers: &HeaderMap) -> Result<Protocol, Refused> {
-    // A header that is not text is shown by the refusal as it would be read.
-    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let text = |name| intake::text(headers, name);
     negotiate(text(CONTENT_TYPE).as_deref(), text(CONTENT_ENCODING).as_deref())
-        .map_err(|error| Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+        .map_err(|error| Refused::new(Cause::Unsupported, error))
 }
 
 fn limits(app: &App) -> Limits {
     Limits { body_bytes: app.config().ingest.max_body.get(), ..Limits::default() }
 }
 
-/// Reads the body. The limit is a layer of the route as well, for bodies that do not tell their length; one that does
-/// is refused before any of it is read.
-async fn body(app: &App, request: Request) -> Result<Bytes, Refused> {
-    let limit = app.config().ingest.max_compressed_body;
-    let announced = request.body().size_hint().lower();
-    if announced > limit.get() as u64 {
-        let message = format!("body of {announced} bytes is over the limit of {limit}; send smaller batches");
-        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message));
-    }
-    let period = app.config().ingest.request_timeout;
-    match tokio::time::timeout(period.get(), Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) => Err(Refused::new(rejection.status(), rejection.body_text())),
-        Err(_late) => {
-            Err(Refused::new(StatusCode::REQUEST_TIMEOUT, format!("the request did not arrive whole within {period}")))
-        }
-    }
-}
-
 async fn decode(protocol: Protocol, body: Bytes, limits: Limits) -> Result<WriteRequest, Refused> {
-    let is_small = body.len() <= DECODE_INLINE_BYTES;
+    let bytes = body.len();
     let decode = move || {
         let raw = decompress(&body, &limits)?;
         WriteRequest::decode(protocol, raw, &limits)
     };
-    let decoded = if is_small {
-        decode()
-    } else {
-        tokio::task::spawn_blocking(decode).await.map_err(|panic| {
-            tracing::error!(error = %panic, "decoding a request ended without a result");
-            NotReady::Fault
-        })?
-    };
-    Ok(decoded?)
+    Ok(intake::work(bytes, decode).await??)
 }
 
 /// The answer to a request that was decoded, whatever became of its samples.
@@ -187,42 +156,19 @@ fn example(report: &WriteReport) -> &str {
     report.reasons.first().and_then(|reason| reason.split_once(": ")).map_or("", |(_, series)| series)
 }
 
-/// A request of which nothing was taken.
-#[derive(Debug)]
-struct Refused {
-    status: StatusCode,
-    retry_after_s: Option<u64>,
-    message: String,
-}
-
-impl Refused {
-    fn new(status: StatusCode, message: impl ToString) -> Self {
-        Self { status, retry_after_s: None, message: message.to_string() }
+/// The answer to a request of which nothing was taken.
+fn unwritten(refused: Refused) -> Response {
+    let passes = matches!(refused.cause, Cause::NotReady(_));
+    let mut response = refused.into_response();
+    if !passes {
+        // A 2.0 sender takes an answer without these headers for one of a receiver that only knows 1.0.
+        response.headers_mut().extend(WRITTEN.map(|name| (name, 0.into())));
     }
-}
-
-impl From<NotReady> for Refused {
-    fn from(cause: NotReady) -> Self {
-        Self { retry_after_s: Some(cause.retry_after_s()), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, cause) }
-    }
+    response
 }
 
 impl From<DecodeError> for Refused {
-    fn from(cause: DecodeError) -> Self {
-        let status = if cause.is_too_large() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-        Self::new(status, cause)
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let mut headers = HeaderMap::new();
-        if let Some(secs) = self.retry_after_s {
-            headers.insert(RETRY_AFTER, secs.into());
-        } else {
-            // A 2.0 sender takes an answer without these headers for one of a receiver that only knows 1.0.
-            headers.extend(WRITTEN.map(|name| (name, 0.into())));
-        }
-        (self.status, headers, self.message).into_response()
+    fn from(error: DecodeError) -> Self {
+        Self::new(if error.is_too_large() { Cause::TooLarge } else { Cause::Invalid }, error)
     }
 }

@@ -53,6 +53,8 @@ pub struct Finding {
     pub model: u64,
     /// All of it in one plain sentence.
     pub sentence: String,
+    /// Of a finding about logs: examples of the lines that it is about.
+    pub lines: Vec<String>,
 }
 
 /// What a finding is about.
@@ -89,11 +91,13 @@ pub enum Kind {
     Flatline,
     /// The metrics of a workload no longer move together as they used to.
     Relation,
+    /// Lines of a log of a form that was never seen before.
+    NewTemplate,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Spike,
         Self::LevelShift,
         Self::Trend,
@@ -103,6 +107,7 @@ impl Kind {
         Self::PeerDiffers,
         Self::Flatline,
         Self::Relation,
+        Self::NewTemplate,
     ];
 
     /// The kind in words.
@@ -118,6 +123,7 @@ impl Kind {
             Self::PeerDiffers => "peer that differs",
             Self::Flatline => "flatline",
             Self::Relation => "broken relation",
+            Self::NewTemplate => "new log template",
         }
     }
 }

@@ -109,6 +109,8 @@ impl Severity {
 pub struct LogRecord<'a> {
     /// Event time; `None` when the sender gave none, then the time of receipt counts.
     pub at: Option<TimestampNs>,
+    /// Number of its stream in the batch.
+    pub stream: usize,
     /// What the stream is known by: `service`, `namespace`, `pod`, `host` and whatever else its sender says of it.
     pub labels: &'a Labels,
     /// The sender's severity.
@@ -176,6 +178,15 @@ pub struct LogBatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamRef(u32);
 
+/// A place in a batch, at first before all records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Records before it.
+    pub record: usize,
+    text: usize,
+    attribute: usize,
+}
+
 impl LogBatch {
     /// Longest line in bytes that is kept; what is beyond is cut off and counted. Loki's default limit.
     pub const LINE_BYTES: usize = 256 << 10;
@@ -227,16 +238,76 @@ impl LogBatch {
 
     /// The records, in order of arrival.
     pub fn records(&self) -> impl Iterator<Item = LogRecord<'_>> {
-        let (mut text, mut attributes) = (self.text.as_str(), self.attributes.as_slice());
-        self.entries.iter().filter_map(move |entry| {
-            let labels = self.streams.get(entry.stream as usize)?;
-            let (trace_id, line) = (cut(&mut text, entry.trace_id), cut(&mut text, entry.line));
-            let (own, rest) = attributes.split_at_checked(entry.attributes as usize)?;
-            attributes = rest;
-            let texts = cut(&mut text, own.iter().map(|(name, value)| name + value).sum());
-            let Entry { at, severity, .. } = *entry;
-            Some(LogRecord { at, labels, severity, trace_id, line, attributes: own, texts })
-        })
+        let mut place = Place::default();
+        std::iter::from_fn(move || self.next(&mut place))
+    }
+
+    /// The record at a place, which moves on to the next one.
+    pub fn next(&self, place: &mut Place) -> Option<LogRecord<'_>> {
+        let Entry { at, stream, severity, trace_id, line, attributes } = *self.entries.get(place.record)?;
+        let labels = self.streams.get(stream as usize)?;
+        let mut text = self.text.get(place.text..)?;
+        let before = text.len();
+        let (trace_id, line) = (cut(&mut text, trace_id), cut(&mut text, line));
+        let attributes = self.attributes.get(place.attribute..)?.get(..attributes as usize)?;
+        let texts = cut(&mut text, attributes.iter().map(|(name, value)| name + value).sum());
+        place.record += 1;
+        place.text += before - text.len();
+        place.attribute += attributes.len();
+        Some(LogRecord { at, stream: stream as usize, labels, severity, trace_id, line, attributes, texts })
+    }
+
+    /// Gives each record that has no severity the one that `find` sees in its line.
+    pub fn grade(&mut self, find: impl Fn(&str) -> Option<Severity>) {
+        let mut place = Place::default();
+        for number in 0..self.entries.len() {
+            let found = self.next(&mut place).filter(|record| record.severity.is_none());
+            if let Some(found) = found.and_then(|record| find(record.line)) {
+                self.entries[number].severity = Some(found);
+            }
+        }
+    }
+
+    /// The streams, by their numbers.
+    #[must_use]
+    pub fn streams(&self) -> &[Labels] {
+        &self.streams
+    }
+
+    /// The newest event time, if any record has one.
+    #[must_use]
+    pub fn newest(&self) -> Option<TimestampNs> {
+        self.entries.iter().filter_map(|entry| entry.at).max()
+    }
+
+    /// Puts other texts in the place of lines and values of attributes. `replace` is given the name of the attribute, none for
+    /// a line, and the text; what it answers none for stays. Nothing is copied unless something is replaced.
+    pub fn replace(&mut self, mut replace: impl FnMut(Option<&str>, &str) -> Option<String>) {
+        let Self { entries, attributes, text, .. } = self;
+        let (mut replaced, mut done) = (String::new(), 0);
+        // Looks at the text of a length at a place, and gives where it ends.
+        let mut look = |name: Option<&str>, at: usize, len: &mut u32| {
+            let end = at + *len as usize;
+            if let Some(new) = text.get(at..end).and_then(|text| replace(name, text)) {
+                replaced.push_str(text.get(done..at).unwrap_or_default());
+                replaced.push_str(&new);
+                (done, *len) = (end, new.len() as u32);
+            }
+            end
+        };
+        let mut at = 0;
+        let mut attributes = attributes.iter_mut();
+        for entry in entries {
+            at = look(None, at + entry.trace_id as usize, &mut entry.line);
+            for (name, value) in attributes.by_ref().take(entry.attributes as usize) {
+                let end = at + *name as usize;
+                at = look(text.get(at..end), end, value);
+            }
+        }
+        if done > 0 || !replaced.is_empty() {
+            replaced.push_str(text.get(done..).unwrap_or_default());
+            *text = replaced;
+        }
     }
 
     /// Number of records.
@@ -305,6 +376,41 @@ mod tests {
         assert_eq!(records[0].line.len(), LogBatch::LINE_BYTES);
         assert_eq!((records[1].line, records[1].attributes().count()), ("after", LogBatch::ATTRIBUTES));
         assert_eq!(batch.cut(), 2);
+    }
+
+    #[test]
+    fn texts_are_replaced_where_they_stand() {
+        let mut batch = LogBatch::default();
+        let stream = batch.stream(Labels::from_pairs([("service", "a")]));
+        let told = LogLine { trace_id: "aa", line: "aa", ..LogLine::default() };
+        batch.push(stream, &told, [("x", "a"), ("a", "aé"), ("x", "b")]);
+        batch.push(stream, &LogLine { line: "b", ..told }, []);
+        batch.push(stream, &LogLine { line: "", ..told }, [("a", "")]);
+        let seen = |batch: &LogBatch| -> Vec<_> {
+            let own = |(name, value): (&str, &str)| format!("{name}={value}");
+            batch
+                .records()
+                .map(|r| (r.trace_id.to_owned(), r.line.to_owned(), r.attributes().map(own).collect()))
+                .collect()
+        };
+        let (before, kept) = (seen(&batch), batch.text.as_ptr());
+        batch.replace(|_, _| None);
+        assert_eq!((seen(&batch), batch.text.as_ptr()), (before, kept));
+
+        batch.replace(|name, text| match name {
+            None => text.contains('a').then(|| "long".to_owned()),
+            Some(name) => (name == "a" && !text.is_empty()).then(String::new),
+        });
+        let trace = "aa".to_owned();
+        let first: Vec<String> = vec!["x=a".into(), "a=".into(), "x=b".into()];
+        assert_eq!(
+            seen(&batch),
+            [
+                (trace.clone(), "long".to_owned(), first),
+                (trace.clone(), "b".to_owned(), vec![]),
+                (trace, String::new(), vec!["a=".to_owned()])
+            ]
+        );
     }
 
     #[test]

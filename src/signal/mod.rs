@@ -14,7 +14,7 @@ mod tenant;
 pub use finding::{Companion, Companions, Driver, Finding, FindingScope, FindingStatus, Kind, Siblings};
 pub use identity::{GroupKey, Identity, IdentityBuilder, SeriesKey, WorkloadKey};
 pub use labels::{Labels, METRIC_NAME};
-pub use log::{LogBatch, LogLine, LogRecord, Severity, StreamRef, TimestampNs};
+pub use log::{LogBatch, LogLine, LogRecord, Place, Severity, StreamRef, TimestampNs};
 pub use matcher::{Condition, Matcher};
 pub use policy::{Command, Direction, Feedback, Maintenance, Rule, selects};
 pub use sample::{MetricKind, STALE_NAN_BITS, Sample, TimestampMs, is_stale, stale_nan};

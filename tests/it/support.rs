@@ -366,22 +366,41 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a sample's value is a string, not {value}")).to_owned()
 }
 
-/// The folder with the real programs, or `None` after saying why the test is skipped; in CI they must be there.
-pub(crate) fn peers(test: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
+/// The folder that `tests/peers/fetch` fills.
+fn peers_root() -> Option<PathBuf> {
+    std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
         Some(cache.join("vigie/peers"))
-    });
-    let programs = root.map(|root| root.join("sid/usr/bin")).filter(|bin| bin.join("prometheus").exists());
+    })
+}
+
+/// The folder with the real programs, or `None` after saying why the test is skipped; in CI they must be there.
+pub(crate) fn peers(test: &str) -> Option<PathBuf> {
+    let programs = peers_root().map(|root| root.join("sid/usr/bin")).filter(|bin| bin.join("prometheus").exists());
     if programs.is_none() {
         skip(test, "no Prometheus here; tests/peers/fetch gets it where it can");
     }
     programs
 }
 
+/// A Python that has these modules, or `None` after saying why the test is skipped; in CI there must be one.
+pub(crate) fn python(test: &str, modules: &[&str]) -> Option<PathBuf> {
+    let own = peers_root().map(|root| root.join("python/bin/python"));
+    let candidates = own.into_iter().chain([PathBuf::from("python3")]);
+    let program = format!("import {}", modules.join(", "));
+    let found = candidates.into_iter().find(|python| {
+        let imported = Command::new(python).args(["-c", &program]).stderr(Stdio::null()).status();
+        imported.is_ok_and(|status| status.success())
+    });
+    if found.is_none() {
+        skip(test, &format!("no Python with {} here; tests/peers/fetch gets it where it can", modules.join(" and ")));
+    }
+    found
+}
+
 /// Says that a test is skipped, past the test harness, which shows the output of failed tests only.
-fn skip(test: &str, why: &str) {
+pub(crate) fn skip(test: &str, why: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test} must run in CI: {why}");
     let line = format!("skipped: {test}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();

@@ -43,12 +43,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     lines.finish();
     if let Some(path) = &args.assignments {
-        assignments::write(path, &parser, &numbers).with_context(|| format!("{} cannot be written", path.display()))?;
+        assignments::write(path, parser.catalogue(), &numbers)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report.table(&parser))?);
+        println!("{}", serde_json::to_string_pretty(&report.table(parser.catalogue()))?);
     } else {
-        print!("{}", report.show(&parser, args.top));
+        print!("{}", report.show(parser.catalogue(), args.top));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::course::Course;
 use crate::{
-    logs::{Parser, TemplateNumber, severity},
+    logs::{Catalogue, TemplateNumber, severity},
     signal::Severity,
 };
 
@@ -80,10 +80,10 @@ impl Report {
     }
 
     /// All templates, the most frequent first.
-    pub(super) fn table(&self, parser: &Parser) -> Table {
+    pub(super) fn table(&self, catalogue: &Catalogue) -> Table {
         let mut merged: Vec<Option<Seen>> = vec![None; self.seen.len()];
         for (number, seen) in self.seen.iter().enumerate().filter(|(_, seen)| seen.last > 0) {
-            let Some(place) = merged.get_mut(parser.root(number as TemplateNumber) as usize) else { continue };
+            let Some(place) = merged.get_mut(catalogue.root(number as TemplateNumber) as usize) else { continue };
             match place {
                 None => *place = Some(seen.clone()),
                 Some(known) => {
@@ -100,8 +100,8 @@ impl Report {
             let seen = merged.get(number as usize)?.as_ref()?;
             let can_tell = self.lines >= LINES_MIN;
             Some(Row {
-                id: parser.id(number).to_string(),
-                template: parser.text(number),
+                id: catalogue.id(number).to_string(),
+                template: catalogue.text(number),
                 count,
                 severity: seen.severity,
                 first_line: seen.first,
@@ -112,14 +112,14 @@ impl Report {
                 course: seen.course.show(self.lines),
             })
         };
-        let mut templates: Vec<Row> = parser.counts().filter_map(row).collect();
+        let mut templates: Vec<Row> = catalogue.counts().filter_map(row).collect();
         templates.sort_by(|a, b| b.count.cmp(&a.count).then(a.first_line.cmp(&b.first_line)));
         Table { lines: self.lines, templates }
     }
 
     /// A table of the most frequent templates, and what is odd.
-    pub(super) fn show(&self, parser: &Parser, top: usize) -> String {
-        let Table { lines, templates } = self.table(parser);
+    pub(super) fn show(&self, catalogue: &Catalogue, top: usize) -> String {
+        let Table { lines, templates } = self.table(catalogue);
         let mut out = format!("{lines} lines, {} templates\n", templates.len());
         if templates.is_empty() {
             return out;

@@ -15,6 +15,7 @@ use super::super::{
     families::{MetricRows, Reservoir, SavedForest},
     findings::{Case, Subject},
     lessons::Lessons,
+    logs::{Clock, Source},
     slots::Record,
     state::{Series, SeriesState, Workload, WorkloadState},
 };
@@ -45,6 +46,7 @@ pub(super) enum Kind {
     Workloads,
     Reservoirs,
     Chunks,
+    Sources,
 }
 
 /// A block that was read.
@@ -64,6 +66,7 @@ pub(super) enum Content {
     Workloads(Vec<(u32, Box<SavedWorkload<'static>>)>),
     Reservoirs(Vec<(u32, SavedReservoir<'static>)>),
     Chunks(Vec<(u64, FileUse)>),
+    Sources(Vec<(u32, Box<Source>)>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +78,7 @@ pub(super) struct SavedTenant<'a> {
     pub(super) closed: Cow<'a, VecDeque<Case>>,
     pub(super) outlook: Cow<'a, Outlook>,
     pub(super) lessons: Cow<'a, Lessons>,
+    pub(super) logs: Clock,
     pub(super) plans: Vec<Cow<'a, Maintenance>>,
 }
 
@@ -206,6 +210,7 @@ impl Block {
                 Kind::Series => Content::Series(records(rest)?),
                 Kind::Workloads => Content::Workloads(records(rest)?),
                 Kind::Reservoirs => Content::Reservoirs(records(rest)?),
+                Kind::Sources => Content::Sources(records(rest)?),
                 Kind::Chunks => Content::Chunks(postcard::from_bytes(rest)?),
             };
             Ok::<_, postcard::Error>(Decoded { shard, tenant, content })

@@ -11,6 +11,7 @@
 //!          series      (slot, slot of its workload, symbols of its labels, state)*
 //!          workloads   (slot, key, slots of its members, state)*
 //!          reservoirs  (slot, symbol of the metric, rows)*
+//!          sources     (slot, source of log lines)*
 //!          chunks      the chunk files that the shard needs; of no tenant
 //! ```
 //!

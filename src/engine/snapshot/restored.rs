@@ -12,6 +12,7 @@ use super::{
         Options, Router, Shard, Trainer,
         families::{Models, Reservoir},
         findings::Subject,
+        logs::Source,
         tenant::Tenant,
     },
     Head,
@@ -40,6 +41,7 @@ struct Part {
     series: Vec<(u32, Box<SavedSeries<'static>>)>,
     workloads: Vec<(u32, Box<SavedWorkload<'static>>)>,
     reservoirs: Vec<(u32, SavedReservoir<'static>)>,
+    sources: Vec<(u32, Box<Source>)>,
 }
 
 /// What one shard is to know.
@@ -61,6 +63,7 @@ struct Portion {
     series: Vec<(u32, Box<SavedSeries<'static>>)>,
     workloads: Vec<(u32, Box<SavedWorkload<'static>>)>,
     reservoirs: Vec<SavedReservoir<'static>>,
+    sources: Vec<Box<Source>>,
 }
 
 impl Restored {
@@ -85,6 +88,7 @@ impl Restored {
             Content::Series(series) => part.series.extend(series),
             Content::Workloads(workloads) => part.workloads.extend(workloads),
             Content::Reservoirs(reservoirs) => part.reservoirs.extend(reservoirs),
+            Content::Sources(sources) => part.sources.extend(sources),
         }
     }
 
@@ -157,7 +161,9 @@ impl Part {
             series: Vec::new(),
             workloads: Vec::new(),
             reservoirs: Vec::new(),
+            sources: Vec::new(),
         };
+        self.sources.sort_unstable_by_key(|(slot, _)| *slot);
         let mut portions: Vec<Portion> = shares.iter().map(|_| portion()).collect();
         let home = |key: WorkloadKey| (key.0 % shares.len() as u64) as usize;
         let homes: HashMap<u32, usize> = self.workloads.iter().map(|(slot, saved)| (*slot, home(saved.key))).collect();
@@ -168,6 +174,9 @@ impl Part {
         }
         for (slot, saved) in self.workloads {
             portions[home(saved.key)].workloads.push((slot, saved));
+        }
+        for (_, source) in self.sources {
+            portions[home(source.workload())].sources.push(source);
         }
         // Rows belong to no series: any shard may keep them.
         portions[0].reservoirs = self.reservoirs.into_iter().map(|(_, saved)| saved).collect();
@@ -195,7 +204,10 @@ impl Share {
 
 impl Portion {
     fn adopt(self, tenant: &mut Tenant, options: &Options, is_first: bool) {
-        let Self { tenant: saved, texts, series, workloads, reservoirs } = self;
+        let Self { tenant: saved, texts, series, workloads, reservoirs, sources } = self;
+        for source in sources {
+            tenant.sources.adopt(*source);
+        }
         let mut symbols = Symbols { known: vec![None; texts.len()], texts: &texts };
         let mut slots = HashMap::with_capacity(series.len());
         for (slot, saved) in series {
@@ -243,6 +255,7 @@ impl Tenant {
         // already, as it is now.
         let own = saved.plans.iter().filter(|work| !work.id.starts_with(Maintenance::CONFIGURED));
         own.for_each(|work| self.plan(work.clone().into_owned()));
+        self.sources.clock.merge(saved.logs);
         self.lessons.merge(saved.lessons.clone().into_owned());
         let tidings = std::mem::take(&mut self.outlook.tidings);
         if saved.newest >= self.newest {

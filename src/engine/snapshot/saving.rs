@@ -45,6 +45,7 @@ impl Shard {
             tenant.series.begin_walk(header(Kind::Series).encode()?);
             tenant.workloads.begin_walk(header(Kind::Workloads).encode()?);
             tenant.reservoirs.slots.begin_walk(header(Kind::Reservoirs).encode()?);
+            tenant.sources.slots.begin_walk(header(Kind::Sources).encode()?);
             saving.tenants.push((id, tenant.interner.texts().len()));
         }
         self.saving = Some(saving);
@@ -82,7 +83,8 @@ impl Shard {
             let has_more = until < *texts
                 || tenant.series.walk(series)
                 || tenant.workloads.walk(series.div_ceil(SERIES_PER_LARGE))
-                || tenant.reservoirs.slots.walk(series.div_ceil(SERIES_PER_LARGE));
+                || tenant.reservoirs.slots.walk(series.div_ceil(SERIES_PER_LARGE))
+                || tenant.sources.slots.walk(1);
             if !has_more {
                 (saving.tenant, saving.text) = (saving.tenant + 1, 0);
             }
@@ -92,6 +94,7 @@ impl Shard {
             blocks.extend(tenant.series.take_pieces()?.into_iter().map(Block::from));
             blocks.extend(tenant.workloads.take_pieces()?.into_iter().map(Block::from));
             blocks.extend(tenant.reservoirs.slots.take_pieces()?.into_iter().map(Block::from));
+            blocks.extend(tenant.sources.slots.take_pieces()?.into_iter().map(Block::from));
         }
         if saving.tenant == saving.tenants.len() {
             self.saving = None;
@@ -106,6 +109,7 @@ impl Shard {
             tenant.series.end_walk();
             tenant.workloads.end_walk();
             tenant.reservoirs.slots.end_walk();
+            tenant.sources.slots.end_walk();
         }
     }
 }
@@ -128,6 +132,7 @@ fn saved(tenant: &Tenant) -> SavedTenant<'_> {
         closed: Cow::Borrowed(closed),
         outlook: Cow::Borrowed(&tenant.outlook),
         lessons: Cow::Borrowed(&tenant.lessons),
+        logs: tenant.sources.clock,
         plans: tenant.plans.all().map(Cow::Borrowed).collect(),
     }
 }

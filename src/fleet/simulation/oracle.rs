@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::super::{
-    Request, Unavailable,
+    LogRequest, Request, Unavailable,
     taking::{Reply, Takes},
 };
 use crate::{
@@ -56,7 +56,8 @@ impl Recorder {
         let engine = &self.engine;
         let findings = engine.findings(tenant).into_iter().map(|finding| format!("{finding:?}"));
         let plans = engine.plans(tenant).into_iter().map(|plan| format!("{plan:?}"));
-        findings.chain(plans).chain([format!("{:?}", engine.metadata(tenant))]).collect()
+        let templates = engine.templates(tenant).into_iter().map(|template| format!("{template:?}"));
+        findings.chain(plans).chain(templates).chain([format!("{:?}", engine.metadata(tenant))]).collect()
     }
 }
 
@@ -73,6 +74,14 @@ impl Takes for Recorder {
                 }
             });
         });
+        self.taken.push(Id::Write(request.received));
+        if let Some(reply) = reply {
+            reply.send(Ok(report));
+        }
+    }
+
+    fn write_logs(&mut self, request: &LogRequest, reply: Option<Reply>) {
+        let (report, _) = self.engine.write_logs(&request.tenant, &request.batch, request.received);
         self.taken.push(Id::Write(request.received));
         if let Some(reply) = reply {
             reply.send(Ok(report));

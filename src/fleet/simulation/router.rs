@@ -40,12 +40,12 @@ impl World {
                     self.requests.insert(received, content.clone());
                     ids.push(Id::Write(received));
                     let (reply, answer) = oneshot::channel();
-                    inputs.push(Input::Write { request: content.received(received), reply: Reply::new(reply) });
+                    inputs.push(content.received(received, Reply::new(reply)));
                     replies.push((number, content, received, answer));
                 }
             }
         }
-        let is_kept = daemon.store.keep(&inputs, START).is_ok();
+        let is_kept = daemon.store.keep(&mut inputs, START).is_ok();
         let is_asked = take_batch(&mut daemon.engine, inputs, is_kept);
         let is_durable = self.policy == SyncPolicy::Always || daemon.is_in_doubt;
         let known = match is_kept {

@@ -5,10 +5,15 @@ use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use axum::body::Bytes;
 
-use super::super::Request;
+use tokio::sync::oneshot;
+
+use super::super::{
+    Input, LogRequest, Request,
+    taking::{Reply, Takes, take_batch},
+};
 use crate::{
     ingest::remote_write::{Encoder, Limits, Protocol, WriteRequest, decompress},
-    signal::{Labels, MetricKind, Sample, TenantId, TimestampMs, stale_nan},
+    signal::{Labels, LogBatch, LogLine, MetricKind, Sample, TenantId, TimestampMs, stale_nan},
 };
 
 pub(super) const START: TimestampMs = 1_700_000_000_000;
@@ -20,16 +25,34 @@ const POD: i64 = 25;
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) tenant: TenantId,
-    protocol: Protocol,
-    raw: Bytes,
-    body: Arc<WriteRequest>,
+    body: Body,
     pub(super) samples: Vec<(Labels, Sample)>,
 }
 
+#[derive(Debug)]
+enum Body {
+    Series { protocol: Protocol, raw: Bytes, body: Arc<WriteRequest> },
+    Lines(LogBatch),
+}
+
 impl Content {
-    pub(super) fn received(&self, received: TimestampMs) -> Request {
-        let Self { tenant, protocol, raw, body, .. } = self;
-        Request { tenant: tenant.clone(), protocol: *protocol, raw: raw.clone(), body: body.clone(), received }
+    /// What the router is given.
+    pub(super) fn received(&self, received: TimestampMs, reply: Reply) -> Input {
+        let tenant = self.tenant.clone();
+        match &self.body {
+            Body::Series { protocol, raw, body } => {
+                let (protocol, raw, body) = (*protocol, raw.clone(), body.clone());
+                Input::Write { request: Request { tenant, protocol, raw, body, received }, reply }
+            }
+            Body::Lines(batch) => {
+                Input::Logs { request: LogRequest::new(tenant, batch.clone(), received).unwrap(), reply }
+            }
+        }
+    }
+
+    /// Has an engine take it.
+    pub(super) fn give(&self, received: TimestampMs, engine: &mut impl Takes) {
+        take_batch(engine, vec![self.received(received, Reply::new(oneshot::channel().0))], true);
     }
 }
 
@@ -42,6 +65,7 @@ pub(super) struct Sender {
     /// Scrapes in which it is not itself.
     fault: Range<i64>,
     scraped: Vec<(Labels, Sample)>,
+    lines: LogBatch,
     pub(super) waiting: VecDeque<Arc<Content>>,
     pub(super) acknowledged: Vec<Arc<Content>>,
 }
@@ -51,7 +75,7 @@ impl Sender {
         let tenant = TenantId::parse(["shop", "bank", "shop", "farm"][number as usize % 4]).unwrap();
         let protocol = if number.is_multiple_of(2) { Protocol::V1 } else { Protocol::V2 };
         let (waiting, acknowledged) = (VecDeque::new(), Vec::new());
-        Self { number, tenant, protocol, fault, scraped: Vec::new(), waiting, acknowledged }
+        Self { number, tenant, protocol, fault, scraped: Vec::new(), lines: LogBatch::default(), waiting, acknowledged }
     }
 
     /// Scrapes the target for the n-th time.
@@ -78,10 +102,24 @@ impl Sender {
             show(pod(n - 1), stale_nan());
         }
         show(pod(n), 3.0 + noise(2));
+        if self.number == 3 {
+            let stream = self.lines.stream(Labels::from_pairs([("service", "farm")]));
+            let mut say = |i: i64, line: &str| {
+                self.lines.push(stream, &LogLine { at: Some((at + i) * 1_000_000), line, ..LogLine::default() }, []);
+            };
+            (0..5 + n % 3).for_each(|i| say(i, &format!("INFO request {i} of {} took {} ms", n % 7, i * n)));
+            if is_faulty {
+                say(20, &format!("ERROR cannot reach {}: refused", ["north", "south", "east", "west"][n as usize % 4]));
+            }
+        }
     }
 
     /// Makes a request of what was scraped since the last one.
     pub(super) fn queue(&mut self) {
+        if !self.lines.is_empty() {
+            let (tenant, body) = (self.tenant.clone(), Body::Lines(std::mem::take(&mut self.lines)));
+            self.waiting.push_back(Arc::new(Content { tenant, body, samples: Vec::new() }));
+        }
         let samples = std::mem::take(&mut self.scraped);
         if samples.is_empty() {
             return;
@@ -92,7 +130,8 @@ impl Sender {
         let (tenant, protocol, raw) = (self.tenant.clone(), self.protocol, Bytes::from(encoder.finish()));
         let limits = Limits::default();
         let body = WriteRequest::decode(protocol, decompress(&raw, &limits).unwrap(), &limits).unwrap();
-        self.waiting.push_back(Arc::new(Content { tenant, protocol, raw, body: Arc::new(body), samples }));
+        let body = Body::Series { protocol, raw, body: Arc::new(body) };
+        self.waiting.push_back(Arc::new(Content { tenant, body, samples }));
     }
 }
 

@@ -23,7 +23,7 @@ impl World {
         let there = daemon.engine.taken.clone();
         for id in &there {
             match id {
-                Id::Write(received) => undisturbed.write(&self.requests[received].received(*received), None),
+                Id::Write(received) => self.requests[received].give(*received, &mut undisturbed),
                 Id::Tell(told) => {
                     let (tenant, command) = &self.commands[told];
                     drop(undisturbed.tell(tenant, command));
@@ -36,10 +36,10 @@ impl World {
         for _ in 0..15 {
             let number = self.below(SENDERS) as usize;
             let Some((content, _)) = self.request(number) else { continue };
-            let request = content.received(START + self.scrapes * STEP);
+            let received = START + self.scrapes * STEP;
             self.senders[number].waiting.retain(|waiting| !Arc::ptr_eq(waiting, &content));
-            daemon.engine.write(&request, None);
-            undisturbed.write(&request, None);
+            content.give(received, &mut daemon.engine);
+            content.give(received, &mut undisturbed);
             assert_eq!(daemon.engine.scores(), undisturbed.scores());
         }
         self.assert_same(&daemon.engine, &undisturbed);

@@ -22,7 +22,7 @@ pub(super) fn media_type(content_type: Option<&str>) -> &str {
 /// # Errors
 /// [`LogError::BodyTooLarge`] over the limit, [`LogError::Unsupported`] for another encoding, [`LogError::Malformed`] for
 /// a body that is not in its encoding.
-pub(super) fn decompress<'a>(
+pub fn decompress<'a>(
     content_encoding: Option<&str>,
     body: &'a [u8],
     limits: &LogLimits,

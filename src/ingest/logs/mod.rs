@@ -17,6 +17,7 @@ pub mod syslog;
 mod time;
 mod writer;
 
+pub use compression::decompress;
 pub use writer::Writer;
 
 use crate::ingest::wire::Malformed;

@@ -23,6 +23,18 @@ impl<'b> Writer<'b> {
         Self { batch, limits, told: HashMap::new(), streams: HashMap::new(), key: Vec::new() }
     }
 
+    /// Number of records in the batch.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Bytes of text in the batch.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.batch.text_bytes()
+    }
+
     /// Bounds on what is written.
     pub(super) fn limits(&self) -> &'b LogLimits {
         self.limits

@@ -6,7 +6,7 @@
 mod numbers;
 mod secrets;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,18 @@ impl Pii {
     /// Those that are taken out unless the configuration says otherwise.
     pub const DEFAULT: [Self; 3] = [Self::Email, Self::Card, Self::Token];
 
+    /// Its name, as in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Card => "card",
+            Self::Token => "token",
+            Self::Iban => "iban",
+            Self::Ip => "ip",
+        }
+    }
+
     fn placeholder(self) -> &'static str {
         match self {
             Self::Email => "<email>",
@@ -42,6 +54,9 @@ impl Pii {
         }
     }
 }
+
+/// How often something of each kind was taken out.
+pub type Taken = BTreeMap<Pii, u64>;
 
 /// Takes some kinds out of texts.
 #[derive(Debug)]
@@ -57,9 +72,9 @@ impl Redactor {
         Self { kinds: kinds.to_vec(), secrets: Secrets::new() }
     }
 
-    /// The text without what is to be taken out, and how often there was anything. Most texts come back as they are.
+    /// The text without what is to be taken out, which is counted. Most texts come back as they are, borrowed.
     #[must_use]
-    pub fn redact<'a>(&self, text: &'a str) -> (Cow<'a, str>, u64) {
+    pub fn redact<'a>(&self, text: &'a str, taken: &mut Taken) -> Cow<'a, str> {
         let mut found: Vec<(Range<usize>, Pii)> = Vec::new();
         let mut add = |range, kind| found.push((range, kind));
         if self.takes(Pii::Token) {
@@ -73,11 +88,11 @@ impl Redactor {
             numbers::find(text.as_bytes(), &kinds, &mut add);
         }
         if found.is_empty() {
-            return (Cow::Borrowed(text), 0);
+            return Cow::Borrowed(text);
         }
         // What begins first counts; of those the longest.
         found.sort_by_key(|(range, kind)| (range.start, std::cmp::Reverse(range.end), *kind));
-        let (mut out, mut at, mut count) = (String::with_capacity(text.len()), 0, 0);
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for (range, kind) in found {
             if range.start < at {
                 continue;
@@ -86,10 +101,21 @@ impl Redactor {
             let Some(before) = text.get(at..range.start) else { continue };
             out.push_str(before);
             out.push_str(kind.placeholder());
-            (at, count) = (range.end, count + 1);
+            at = range.end;
+            *taken.entry(kind).or_default() += 1;
         }
         out.push_str(text.get(at..).unwrap_or_default());
-        (Cow::Owned(out), count)
+        Cow::Owned(out)
+    }
+
+    /// The value of an attribute without what is to be taken out; all of it where the name says that it is a secret.
+    #[must_use]
+    pub fn redact_value<'a>(&self, name: &str, value: &'a str, taken: &mut Taken) -> Cow<'a, str> {
+        if self.takes(Pii::Token) && secrets::is_secret(name, value) {
+            *taken.entry(Pii::Token).or_default() += 1;
+            return Cow::Owned(Pii::Token.placeholder().to_owned());
+        }
+        self.redact(value, taken)
     }
 
     fn takes(&self, kind: Pii) -> bool {
@@ -123,7 +149,8 @@ mod tests {
     use super::*;
 
     fn redact(text: &str) -> String {
-        Redactor::new(&[Pii::Email, Pii::Card, Pii::Token, Pii::Iban, Pii::Ip]).redact(text).0.into_owned()
+        let all = Redactor::new(&[Pii::Email, Pii::Card, Pii::Token, Pii::Iban, Pii::Ip]);
+        all.redact(text, &mut Taken::new()).into_owned()
     }
 
     #[test]
@@ -173,9 +200,31 @@ mod tests {
     #[test]
     fn only_what_is_asked_for() {
         let redactor = Redactor::new(&Pii::DEFAULT);
-        let (text, count) = redactor.redact("a@b.de from 10.0.0.1 and c@d.org");
-        assert_eq!((&*text, count), ("<email> from 10.0.0.1 and <email>", 2));
-        assert!(matches!(redactor.redact("nothing here"), (Cow::Borrowed(_), 0)));
+        let mut taken = Taken::new();
+        let text = redactor.redact("a@b.de from 10.0.0.1 and c@d.org, pwd=hunter2", &mut taken);
+        assert_eq!(text, "<email> from 10.0.0.1 and <email>, pwd=<token>");
+        assert!(matches!(redactor.redact("nothing here", &mut taken), Cow::Borrowed(_)));
+        assert_eq!(taken, Taken::from([(Pii::Email, 2), (Pii::Token, 1)]));
+    }
+
+    #[test]
+    fn the_name_of_an_attribute_says_that_it_is_a_secret() {
+        let redactor = Redactor::new(&Pii::DEFAULT);
+        for (name, value, redacted) in [
+            ("password", "hunter 2", "<token>"),
+            ("http_request_header_Authorization", "Digest abc", "<token>"),
+            ("DB_PASSWORD", "x1", "<token>"),
+            ("user", "jane@example.com", "<email>"),
+            ("password", "null", "null"),
+            ("prompt_token", "512", "512"),
+            ("token", "", ""),
+            ("token_type", "Bearer", "Bearer"),
+            ("user", "hunter 2", "hunter 2"),
+        ] {
+            assert_eq!(redactor.redact_value(name, value, &mut Taken::new()), redacted, "{name}={value}");
+        }
+        let none = Redactor::new(&[]);
+        assert_eq!(none.redact_value("password", "hunter2", &mut Taken::new()), "hunter2");
     }
 
     proptest! {

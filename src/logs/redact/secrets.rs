@@ -119,12 +119,25 @@ fn value(text: &[u8], behind: usize) -> Option<Range<usize>> {
             }
         }
     };
-    let secret = text.get(at..at + length)?;
+    is_told(text.get(at..at + length)?).then(|| at..at + length)
+}
+
+/// Whether what stands where a secret would is one.
+fn is_told(secret: &[u8]) -> bool {
     let is_nothing = NOTHING.iter().any(|word| secret.eq_ignore_ascii_case(word.as_bytes()));
     // `token: 512` counts tokens.
     let is_small_number = secret.len() < 6 && secret.iter().all(u8::is_ascii_digit);
     let is_hidden = secret.iter().all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'<' | b'>'));
-    (!secret.is_empty() && !is_nothing && !is_small_number && !is_hidden).then(|| at..at + length)
+    !secret.is_empty() && !is_nothing && !is_small_number && !is_hidden
+}
+
+/// Whether the value of an attribute is a secret, going by the end of its name as in [`value`].
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
+    let ends = |key: &&str| {
+        let end = name.len().checked_sub(key.len()).and_then(|at| name.as_bytes().get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(key.as_bytes()))
+    };
+    KEYS.iter().any(|key| ends(&key)) && is_told(value.as_bytes())
 }
 
 /// `Bearer abc…`, wherever it stands.

@@ -1,5 +1,7 @@
 //! The form of a template: its tokens in units, and what is compared of them.
 
+use serde::{Deserialize, Serialize};
+
 use super::unit::{Kind, Readiness, Unit, is_alphabetic, join, push_folded, show, units};
 use crate::logs::mask::{
     VALUE,
@@ -23,7 +25,7 @@ fn unit_hash(unit: &Unit) -> u64 {
 }
 
 /// Tokens in units.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Form {
     pub(super) tokens: Vec<Vec<Unit>>,
 }

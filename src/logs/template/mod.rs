@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use form::{Form, Signature, chain};
 use unit::{Kind, Readiness, Unit};
 
-use super::mask::VALUE;
+use super::{mask::VALUE, sorted};
 
 /// So many different plain words at one place make it a value.
 const WORDS: usize = 4;
@@ -50,7 +50,7 @@ impl fmt::Display for TemplateId {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Template {
     id: TemplateId,
     /// Itself, or what it was merged into.
@@ -61,7 +61,7 @@ struct Template {
 }
 
 /// What was seen at one place while everything else was the same.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Place {
     /// Hashes of the words, each with the template that had it last.
     words: Vec<(u64, Number)>,
@@ -70,18 +70,25 @@ struct Place {
 }
 
 /// All templates of one source.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Templates {
     templates: Vec<Template>,
+    #[serde(with = "sorted::map")]
     by_signature: HashMap<u64, Number>,
+    #[serde(with = "sorted::map")]
     places: HashMap<u64, Place>,
     /// Templates with words that became values, by number of tokens, in the order in which they did.
+    #[serde(with = "sorted::map")]
     wide: HashMap<usize, Vec<Number>>,
     /// Templates by number of tokens.
+    #[serde(with = "sorted::map")]
     by_length: HashMap<usize, Vec<Number>>,
     /// Contexts in which a word became a value, and templates by the contexts of their words.
+    #[serde(with = "sorted::set")]
     slots: HashSet<u64>,
+    #[serde(with = "sorted::map")]
     contexts: HashMap<u64, Vec<Number>>,
+    #[serde(with = "sorted::map")]
     alike: HashMap<u64, VecDeque<Number>>,
     depth: usize,
     /// Stands for those that were forgotten.

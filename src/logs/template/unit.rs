@@ -1,5 +1,7 @@
 //! Units of a masked token: constants, values, and what parts them.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::mask::{
     BLANK, VALUE,
     class::{is_alpha, is_delimiter, is_digit, is_letter, trim, trim_end},
@@ -36,7 +38,7 @@ const STATES: [&[u8]; 24] = [
 ];
 const BRACKETS: [&[u8]; 4] = [b"()", b"[]", b"{}", b"\"\""];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     Delimiter,
     /// A word; enough different ones at one place make it a value.
@@ -47,7 +49,7 @@ pub(super) enum Kind {
     Number,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unit {
     pub(super) kind: Kind,
     pub(super) text: Box<[u8]>,

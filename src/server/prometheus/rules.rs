@@ -217,6 +217,7 @@ mod tests {
             feedback: None,
             model: 0,
             sentence: "queue_length is 80".into(),
+            lines: Vec::new(),
         };
         let [(series, name, _), (workload, other, _), (group, absence, _)] = RULES;
         let alerts = firing(std::slice::from_ref(&finding), series, name);

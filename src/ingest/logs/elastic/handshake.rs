@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 /// The header, and its value, by which official clients know that they talk to an Elasticsearch: for every answer.
-pub const PRODUCT_HEADER: (&str, &str) = ("X-Elastic-Product", "Elasticsearch");
+pub const PRODUCT_HEADER: (&str, &str) = ("x-elastic-product", "Elasticsearch");
 
 /// An answer to a call.
 #[derive(Clone, Debug, PartialEq)]

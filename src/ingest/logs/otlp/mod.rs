@@ -18,7 +18,7 @@ mod value;
 use std::borrow::Cow;
 
 pub use form::Form;
-pub use response::{Partial, response, status};
+pub use response::{Partial, response, status, status_with_retry};
 
 use super::{
     LogError, LogLimits,

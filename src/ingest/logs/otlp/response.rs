@@ -50,6 +50,20 @@ pub fn status(form: Form, code: u32, message: &str) -> Vec<u8> {
     }
 }
 
+/// A `google.rpc.Status` in protobuf for a request that may be sent again after so many seconds, which a `RetryInfo` in
+/// it says. By gRPC it is in `grpc-status-details-bin`.
+#[must_use]
+pub fn status_with_retry(code: u32, message: &str, after_s: u64) -> Vec<u8> {
+    let (mut delay, mut info, mut detail) = (Vec::new(), Vec::new(), Vec::new());
+    put_varint(&mut delay, 1, after_s);
+    put_bytes(&mut info, 1, &delay);
+    put_bytes(&mut detail, 1, b"type.googleapis.com/google.rpc.RetryInfo");
+    put_bytes(&mut detail, 2, &info);
+    let mut status = status(Form::Protobuf, code, message);
+    put_bytes(&mut status, 3, &detail);
+    status
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +90,12 @@ mod tests {
         assert_eq!(status(Form::Protobuf, 3, "no"), message().varint(1, 3).bytes(2, "no").0);
         let json: serde_json::Value = serde_json::from_slice(&status(Form::Json, 3, "no")).unwrap();
         assert_eq!(json, json!({ "code": 3, "message": "no" }));
+    }
+
+    #[test]
+    fn a_refusal_that_passes_says_when_to_come_back() {
+        let info = message().message(1, message().varint(1, 5));
+        let detail = message().bytes(1, "type.googleapis.com/google.rpc.RetryInfo").message(2, info);
+        assert_eq!(status_with_retry(14, "no", 5), message().varint(1, 14).bytes(2, "no").message(3, detail).0);
     }
 }

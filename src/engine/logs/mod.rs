@@ -1,0 +1,246 @@
+//! Logs in the engine: lines become templates, and counts of each minute become series that are judged like any other.
+
+mod list;
+mod novelty;
+mod source;
+mod tell;
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+pub use list::{TemplateList, TemplateRow};
+pub use source::Home;
+pub(super) use source::{Source, SourceKey};
+
+use super::{
+    Shard, WriteReport,
+    slots::Slots,
+    tenant::{Context, Tenant},
+};
+use crate::{
+    logs::minutes::Minute,
+    signal::{
+        Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, SeriesKey, Severity, TenantId, TimestampMs,
+    },
+};
+
+/// Series of the lines of a source by severity, per minute.
+pub const LINES: &str = "vigie_log_lines";
+/// Series of the lines of a template, per minute.
+pub const TEMPLATE_LINES: &str = "vigie_log_template_lines";
+
+/// Event time between two looks which minutes are over, in ms.
+const LOOK_MS: i64 = 1_000;
+/// Time without a line after which a template has no series any more, in ms.
+const ASLEEP_MS: i64 = 86_400_000;
+/// Sources of a tenant in a shard; the lines of further ones count for one that stands for all of them.
+const SOURCES: usize = 10_000;
+
+/// The sources of one tenant.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    pub(super) slots: Slots<Source>,
+    by_key: HashMap<SourceKey, u32>,
+    pub(super) clock: Clock,
+}
+
+/// The time of a tenant's logs.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Clock {
+    now: TimestampMs,
+    looked_at: TimestampMs,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { now: TimestampMs::MIN, looked_at: TimestampMs::MIN }
+    }
+}
+
+impl Clock {
+    /// The newest event time of a line that was not ahead of the receiver's clock.
+    pub(super) fn now(self) -> TimestampMs {
+        self.now
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.now = self.now.max(other.now);
+        self.looked_at = self.looked_at.max(other.looked_at);
+    }
+}
+
+impl Sources {
+    /// Puts a source, new or restored, into its place.
+    pub(super) fn adopt(&mut self, source: Source) -> u32 {
+        let key = source.key();
+        let slot = self.slots.insert(source);
+        self.by_key.insert(key, slot);
+        slot
+    }
+
+    fn of(&mut self, home: Home, labels: &Labels, at: TimestampMs) -> Option<&mut Source> {
+        let slot = match self.by_key.get(&home.source) {
+            Some(slot) => *slot,
+            None if self.by_key.len() < SOURCES => self.adopt(Source::new(home, labels, at)),
+            None => {
+                let others = Labels::from_pairs([("service", "others")]);
+                let home = Home::of(&others);
+                let known = self.by_key.get(&home.source).copied();
+                known.unwrap_or_else(|| self.adopt(Source::new(home, &others, at)))
+            }
+        };
+        self.slots.get_mut(slot)
+    }
+
+    /// The source that the series with these labels counts lines of.
+    fn named(&self, labels: &Labels) -> Option<&Source> {
+        self.slots.get(*self.by_key.get(&Home::of(labels).source)?)
+    }
+}
+
+/// Where the streams of a batch belong, by their numbers.
+#[derive(Debug)]
+pub struct Routes {
+    pub(super) streams: Vec<(usize, Home)>,
+    /// The newest event time, or that of receipt if it is not told; never after that.
+    pub(crate) newest: TimestampMs,
+}
+
+/// Value of a series at the end of a minute.
+struct Count {
+    labels: Labels,
+    lines: u32,
+}
+
+impl Shard {
+    /// Takes up to so many records of a batch from `place` on, as far as they belong to this shard; `templates` gets their
+    /// templates, by the number of the record. [`end_lines`](Self::end_lines) is to follow after the last. Returns lines.
+    pub fn take_lines(
+        &mut self,
+        id: &TenantId,
+        (batch, routes): (&LogBatch, &Routes),
+        (place, count): (&mut Place, usize),
+        received: TimestampMs,
+        templates: &[AtomicU64],
+    ) -> u64 {
+        let mut reader = std::mem::take(&mut self.reader);
+        let (shard, latest) = (self.number, received.saturating_add(self.options.ahead_ms));
+        let sources = &mut self.tenant_mut(id).sources;
+        let mut lines = 0;
+        for _ in 0..count {
+            let number = place.record;
+            let Some(record) = batch.next(place) else { break };
+            let Some((_, home)) = routes.streams.get(record.stream).filter(|(home, _)| *home == shard) else {
+                continue;
+            };
+            // A clock that is ahead tells nothing of the time.
+            let at = record.at.map(|at| at.div_euclid(1_000_000)).filter(|at| *at <= latest).unwrap_or(received);
+            let Some(source) = sources.of(*home, record.labels, at) else { continue };
+            let template = source.take(&record, at, &mut reader);
+            if let Some(place) = templates.get(number) {
+                place.store(template.0, Ordering::Relaxed);
+            }
+            lines += 1;
+        }
+        self.reader = reader;
+        lines
+    }
+
+    /// What is to be done when the lines of a batch are taken: the counts of minutes that are over become samples.
+    pub fn end_lines(&mut self, id: &TenantId, routes: &Routes, received: TimestampMs) -> WriteReport {
+        let clock = &mut self.tenant_mut(id).sources.clock;
+        clock.now = clock.now.max(routes.newest);
+        let now = clock.now;
+        let mut report = WriteReport::default();
+        if now < clock.looked_at.saturating_add(LOOK_MS) {
+            return report;
+        }
+        clock.looked_at = now;
+        self.with_context(id, received, &mut |_| {}, |tenant, context| {
+            for slot in tenant.sources.slots.numbers() {
+                let is_due = |source: &Source| source.minutes.is_over(now);
+                if tenant.sources.slots.get(slot).is_some_and(is_due) {
+                    tenant.count_lines(slot, now, context, &mut report);
+                }
+            }
+        });
+        report
+    }
+}
+
+impl Tenant {
+    /// Writes what is over of a source into its series, minute by minute.
+    fn count_lines(&mut self, slot: u32, now: TimestampMs, context: &mut Context<'_>, report: &mut WriteReport) {
+        while let Some(source) = self.sources.slots.get_mut(slot)
+            && let Some(minute) = source.minutes.next_over(now)
+        {
+            let counts = source.counts(&minute);
+            let news = source.news(&minute);
+            for Count { labels, lines } in counts {
+                self.write_count(&labels, minute.end(), lines, context, report);
+            }
+            self.tell_news(slot, minute.end(), news, context);
+        }
+    }
+
+    fn write_count(
+        &mut self,
+        labels: &Labels,
+        at: TimestampMs,
+        lines: u32,
+        context: &mut Context<'_>,
+        report: &mut WriteReport,
+    ) {
+        let identity = Identity::of(labels);
+        let slot = match (self.slot_of(identity.series), context.bounds.refusal(self.series_count())) {
+            (Some(slot), _) => slot,
+            (None, Some(refusal)) => return report.refuse(refusal, 1, || labels.to_string()),
+            (None, None) => {
+                report.created += 1;
+                self.register(identity, &labels.iter().collect::<Vec<_>>(), MetricKind::Gauge, context.options)
+            }
+        };
+        match self.observe(slot, Sample { at, value: f64::from(lines) }, None, context) {
+            Ok(()) => report.samples += 1,
+            Err(refusal) => report.refuse(refusal, 1, || format!("{labels} at {at}")),
+        }
+    }
+}
+
+impl Source {
+    /// The labels of the series of a template.
+    fn template_labels(&self, number: crate::logs::TemplateNumber) -> Labels {
+        let id = self.catalogue.id(number).to_string();
+        self.labels.with(METRIC_NAME, TEMPLATE_LINES).with("template", &id)
+    }
+
+    fn template_key(&self, number: crate::logs::TemplateNumber) -> SeriesKey {
+        Identity::of(&self.template_labels(number)).series
+    }
+
+    /// What the series of this source say of a minute: also of severities and templates without a line, if they are awake.
+    fn counts(&self, minute: &Minute) -> Vec<Count> {
+        let mut by_template = BTreeMap::<_, u32>::new();
+        for (number, lines) in minute.templates() {
+            *by_template.entry(self.catalogue.root(number)).or_default() += lines;
+        }
+        let severities = Severity::ALL.into_iter().map(Some).chain([None]).zip(self.severities);
+        let of_severity = severities.filter(|(_, has_come)| *has_come).map(|(severity, _)| Count {
+            labels: (self.labels.with(METRIC_NAME, LINES))
+                .with("severity", severity.map_or("none", |severity| severity.as_str())),
+            lines: minute.of_severity(severity),
+        });
+        let asleep = minute.end() - ASLEEP_MS;
+        let awake = self.catalogue.counts().filter(|(number, _)| self.seen(*number).is_some_and(|s| s.last > asleep));
+        let of_template = awake.map(|(number, _)| Count {
+            labels: self.template_labels(number),
+            lines: by_template.get(&number).copied().unwrap_or(0),
+        });
+        of_severity.chain(of_template).collect()
+    }
+}

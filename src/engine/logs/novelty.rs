@@ -1,0 +1,78 @@
+//! Templates that were never seen before: which of them are worth a finding.
+//!
+//! A source is learnt for some hours first. After that a new template is told of if the source has few of them, or if it is
+//! an error and there are not very many: a service whose messages never repeat says nothing by one more.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    logs::TemplateNumber,
+    signal::{Severity, TimestampMs},
+};
+
+/// How long a source is learnt before anything counts as new, in ms, and of how many lines.
+const LEARNING_MS: i64 = 6 * 3_600_000;
+const LEARNING_LINES: u64 = 500;
+/// Time in which the memory of what was new fades to a third, in ms: three days.
+const FADING_MS: f64 = 3.0 * 86_400_000.0;
+/// New templates in that time up to which another one is remarkable, and up to which one of an error is.
+const FEW: f64 = 3.0;
+const FEW_ERRORS: f64 = 30.0;
+
+/// What was new in a source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Novelty {
+    born: TimestampMs,
+    /// Templates that came after the learning, fading.
+    many: f64,
+    at: TimestampMs,
+    /// Those that came since they were last asked for.
+    fresh: Vec<TemplateNumber>,
+}
+
+impl Novelty {
+    pub(super) fn new(born: TimestampMs) -> Self {
+        Self { born, many: 0.0, at: born, fresh: Vec::new() }
+    }
+
+    /// A template was seen for the first time.
+    pub(super) fn note(&mut self, template: TemplateNumber) {
+        self.fresh.push(template);
+    }
+
+    /// Takes what is new as of a minute that is over. `lines` are all of the source so far.
+    pub(super) fn take(&mut self) -> Vec<TemplateNumber> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Whether a template, new by `at`, is remarkable. To be asked once for each.
+    pub(super) fn is_remarkable(&mut self, at: TimestampMs, lines: u64, severity: Option<Severity>) -> bool {
+        if at - self.born < LEARNING_MS || lines < LEARNING_LINES {
+            return false;
+        }
+        let passed = at.saturating_sub(self.at).max(0) as f64;
+        self.many *= (-passed / FADING_MS).exp();
+        self.at = self.at.max(at);
+        let few = if severity.is_some_and(|severity| severity >= Severity::Error) { FEW_ERRORS } else { FEW };
+        let is_remarkable = self.many < few;
+        self.many += 1.0;
+        is_remarkable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_every_hour_is_not_remarkable() {
+        let hour = 3_600_000;
+        let mut novelty = Novelty::new(0);
+        assert!(!novelty.is_remarkable(hour, 100_000, Some(Severity::Fatal)), "it is being learnt");
+        assert!(!novelty.is_remarkable(24 * hour, 100, None), "too few lines");
+        let told = (24..240).filter(|at| novelty.is_remarkable(at * hour, 100_000, None)).count();
+        assert_eq!(told, 4);
+        assert!(novelty.is_remarkable(241 * hour, 100_000, Some(Severity::Error)) == (novelty.many < FEW_ERRORS));
+        assert!(novelty.is_remarkable(24 * 40 * hour, 100_000, None), "after weeks without");
+    }
+}

@@ -1,0 +1,166 @@
+//! Lines of logs: counted exactly, judged, the same however the engine is run.
+
+use super::*;
+use crate::signal::{FindingStatus, Kind, LogBatch, LogLine, Severity};
+
+const MINUTE: i64 = 60_000;
+/// The beginning of a minute.
+const START: TimestampMs = super::START - super::START % MINUTE;
+
+fn batch(lines: &[(&str, TimestampMs, &str)]) -> LogBatch {
+    let mut batch = LogBatch::default();
+    for (service, at, line) in lines {
+        let stream = batch.stream(Labels::from_pairs([("namespace", "shop"), ("service", service), ("pod", "p-1")]));
+        batch.push(stream, &LogLine { at: Some(at * 1_000_000), line, ..LogLine::default() }, []);
+    }
+    batch.grade(crate::logs::severity);
+    batch
+}
+
+/// The lines of two services in a minute: steady, but for noise.
+fn ordinary(minute: i64) -> LogBatch {
+    let at = |i: i64| START + minute * MINUTE + i * 700;
+    let mut lines = Vec::new();
+    for i in 0..40 + (6.0 * noise(minute, 1)) as i64 {
+        lines.push(("cart", at(i), format!("INFO added item {} to cart {}", i * 7, i)));
+        if i % 4 == 0 {
+            lines.push(("cart", at(i), format!("WARN cache miss for item {i}")));
+        }
+        lines.push(("checkout", at(i), format!("order {i} paid in {} ms", 20 + i)));
+    }
+    batch(&lines.iter().map(|(service, at, line)| (*service, *at, line.as_str())).collect::<Vec<_>>())
+}
+
+impl Run {
+    fn log(&mut self, batch: &LogBatch) -> u64 {
+        let newest = batch.newest().unwrap_or_default() / 1_000_000;
+        let (report, templates) = self.engine.write_logs(&self.tenant, batch, newest);
+        assert_eq!((report.rejected(), templates.len()), (0, batch.len()));
+        report.lines
+    }
+
+    /// All samples of a series, by its selector.
+    fn counts(&self, metric: &str, pairs: &[(&str, &str)]) -> Vec<(i64, f64)> {
+        let matchers: Vec<_> = pairs.iter().chain(&[("__name__", metric)]).map(|(n, v)| Matcher::equal(n, v)).collect();
+        let found = self.engine.select(&self.tenant, &matchers, i64::MIN, i64::MAX);
+        let minute = |sample: &Sample| ((sample.at - START) / MINUTE, sample.value);
+        found.iter().flat_map(|(_, samples)| samples.iter().map(minute)).collect()
+    }
+
+    fn everything(&self) -> Vec<String> {
+        let series = self.engine.select(&self.tenant, &[], i64::MIN, i64::MAX).into_iter();
+        let bits = |(labels, samples): (Labels, Vec<Sample>)| {
+            let samples: Vec<_> = samples.iter().map(|s| (s.at, s.value.to_bits())).collect();
+            format!("{labels} {samples:?}")
+        };
+        let mut all: Vec<String> = series.map(bits).collect();
+        all.extend(self.engine.findings(&self.tenant).into_iter().map(|finding| format!("{finding:?}")));
+        all.extend(self.engine.templates(&self.tenant).into_iter().map(|row| format!("{row:?}")));
+        all.sort();
+        all
+    }
+}
+
+#[test]
+fn every_line_counts_once_and_silence_counts_too() {
+    let mut run = Run::new(Options { shards: 2, ..Options::default() });
+    let lines: u64 = (0..5).map(|minute| run.log(&ordinary(minute))).sum();
+    let rows = run.engine.templates(&run.tenant);
+    assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), lines);
+    let cache = rows.iter().find(|row| row.text == "WARN cache miss for item <*>").unwrap();
+    assert_eq!((cache.severity, cache.source.get("service")), (Some(Severity::Warn), Some("cart")));
+    assert_eq!(cache.example, "WARN cache miss for item 0");
+
+    let misses = |run: &Run| run.counts("vigie_log_template_lines", &[("template", &cache.id), ("namespace", "shop")]);
+    let warnings = |run: &Run| run.counts("vigie_log_lines", &[("severity", "warn"), ("service", "cart")]);
+    assert_eq!(misses(&run).len(), 4, "the fifth minute goes on");
+    assert_eq!(misses(&run), warnings(&run));
+    assert!(misses(&run).iter().all(|(_, lines)| (9.0..=11.0).contains(lines)));
+    // One service goes on: the other one is silent.
+    for minute in 5..10 {
+        let at = START + minute * MINUTE;
+        run.log(&batch(&[
+            ("checkout", at, "order 1 paid in 20 ms"),
+            ("checkout", at + 30_000, "order 2 paid in 21 ms"),
+        ]));
+    }
+    assert_eq!(misses(&run)[5..], [(6, 0.0), (7, 0.0)]);
+    assert_eq!(run.counts("vigie_log_lines", &[("severity", "none"), ("service", "checkout")]).last(), Some(&(9, 2.0)));
+}
+
+#[test]
+fn a_clock_that_is_wrong_moves_no_time() {
+    let mut run = Run::new(Options::default());
+    let year = 365 * 86_400_000;
+    let now = START + 10 * MINUTE;
+    for (at, received) in [(START, START), (START + year, START + 1), (START - 40 * year, START + 2), (now, now)] {
+        let (report, _) = run.engine.write_logs(&run.tenant, &batch(&[("cart", at, "INFO x")]), received);
+        assert_eq!((report.lines, report.rejected()), (1, 0));
+    }
+    let rows = run.engine.templates(&run.tenant);
+    assert_eq!(rows[0].lines, 4);
+    assert_eq!(
+        run.counts("vigie_log_lines", &[("severity", "info")])[0],
+        (1, 2.0),
+        "the one from the future is of now"
+    );
+}
+
+/// Ten hours, of which the last has ten times the warnings, and lines that were never there.
+fn story(run: &mut Run, range: std::ops::Range<i64>) {
+    for minute in range {
+        run.log(&ordinary(minute));
+        if minute >= 560 {
+            let at = START + minute * MINUTE;
+            let line = |i: i64| format!("WARN cache miss for item {i}");
+            let many: Vec<String> = (0..150).map(line).collect();
+            run.log(&batch(&many.iter().map(|line| ("cart", at + 50_000, line.as_str())).collect::<Vec<_>>()));
+        }
+        if minute == 500 {
+            let line = "ERROR cannot reach payment gateway at 10.0.0.7: connection refused";
+            run.log(&batch(&[("checkout", START + minute * MINUTE + 55_000, line)]));
+        }
+    }
+}
+
+#[test]
+fn what_is_new_and_what_is_more_is_told_with_its_lines() {
+    let mut run = Run::new(Options::default());
+    story(&mut run, 0..600);
+    let findings = run.engine.findings(&run.tenant);
+    let new: Vec<_> = findings.iter().filter(|finding| finding.kind == Kind::NewTemplate).collect();
+    assert_eq!(new.len(), 1, "{new:#?}");
+    assert_eq!(new[0].lines, ["ERROR cannot reach payment gateway at 10.0.0.7: connection refused"]);
+    assert_eq!(new[0].status, FindingStatus::Resolved, "half an hour later it is not new any more");
+    assert!(
+        new[0]
+            .sentence
+            .starts_with("The log of {job=\"checkout\",namespace=\"shop\",service=\"checkout\"} has one line")
+    );
+    let more: Vec<_> = findings.iter().filter(|finding| finding.kind != Kind::NewTemplate).collect();
+    let about = |finding: &&&Finding| {
+        finding.labels.get("service") == Some("cart") || finding.labels.get("job") == Some("cart")
+    };
+    assert!(more.iter().any(|finding| finding.lines.iter().any(|line| line.contains("cache miss"))), "{more:#?}");
+    assert_eq!(more.iter().filter(about).count(), more.len(), "nothing happened to the other one");
+    assert!(more.iter().all(|finding| finding.since >= START + 560 * MINUTE), "{more:#?}");
+}
+
+#[test]
+fn shards_and_restarts_make_no_difference() {
+    let mut plain = Run::new(Options { shards: 1, ..Options::default() });
+    story(&mut plain, 0..540);
+    let expected = plain.everything();
+    for shards in [1, 3] {
+        let mut run = Run::new(Options { shards, ..Options::default() });
+        story(&mut run, 0..333);
+        let mut bytes = Vec::new();
+        run.engine.snapshot().unwrap().write(&mut bytes).unwrap();
+        let restored = Snapshot::read(&mut bytes.as_slice()).unwrap().decode().unwrap();
+        run.engine = Engine::restore(&run.engine.shards[0].options.clone(), restored);
+        story(&mut run, 333..540);
+        let found = run.everything();
+        let differ = expected.iter().zip(&found).find(|(a, b)| a != b);
+        assert_eq!((found.len(), differ), (expected.len(), None));
+    }
+}
