@@ -355,7 +355,7 @@ mod pages {
 }
 
 mod limits;
-mod logs;
 #[cfg(feature = "search")]
-mod loki;
+mod lines;
+mod logs;
 mod told;

@@ -177,7 +177,6 @@ impl Vigie {
     }
 
     /// The sum of the series of `/metrics` that begin so; zero as long as there are none.
-    #[cfg(feature = "loadgen")]
     pub(crate) fn metric(&self, series: &str) -> u64 {
         let page = get(&self.url("/metrics")).body;
         let values = page.lines().filter(|line| line.starts_with(series)).map(|line| line.rsplit_once(' ').unwrap().1);
@@ -246,14 +245,16 @@ impl Vigie {
         self.write_with(version, &headers, body)
     }
 
+    /// Posts any body with any headers.
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let post = headers.iter().fold(agent().post(self.url(path)), |post, &(name, value)| post.header(name, value));
+        Answer::from(post.send(body).unwrap())
+    }
+
     /// Sends any body with any headers besides the version.
     pub(crate) fn write_with(&self, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut post = agent().post(self.url("/api/v1/write"));
-        post = post.header("X-Prometheus-Remote-Write-Version", version.number()).header("User-Agent", "vigie-test");
-        for &(name, value) in headers {
-            post = post.header(name, value);
-        }
-        Answer::from(post.send(body).unwrap())
+        let own = [("X-Prometheus-Remote-Write-Version", version.number()), ("User-Agent", "vigie-test")];
+        self.post("/api/v1/write", &[&own, headers].concat(), body)
     }
 }
 
@@ -366,15 +367,6 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a sample's value is a string, not {value}")).to_owned()
 }
 
-/// The folder that `tests/peers/fetch` fills.
-fn peers_root() -> Option<PathBuf> {
-    std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-        Some(cache.join("vigie/peers"))
-    })
-}
-
 /// The folder with the real programs, or `None` after saying why the test is skipped; in CI they must be there.
 pub(crate) fn peers(test: &str) -> Option<PathBuf> {
     let programs = peers_root().map(|root| root.join("sid/usr/bin")).filter(|bin| bin.join("prometheus").exists());
@@ -384,24 +376,31 @@ pub(crate) fn peers(test: &str) -> Option<PathBuf> {
     programs
 }
 
-/// A Python that has these modules, or `None` after saying why the test is skipped; in CI there must be one.
-pub(crate) fn python(test: &str, modules: &[&str]) -> Option<PathBuf> {
-    let own = peers_root().map(|root| root.join("python/bin/python"));
-    let candidates = own.into_iter().chain([PathBuf::from("python3")]);
-    let program = format!("import {}", modules.join(", "));
-    let found = candidates.into_iter().find(|python| {
-        let imported = Command::new(python).args(["-c", &program]).stderr(Stdio::null()).status();
-        imported.is_ok_and(|status| status.success())
-    });
-    if found.is_none() {
-        skip(test, &format!("no Python with {} here; tests/peers/fetch gets it where it can", modules.join(" and ")));
+/// The Python that has the clients that ship logs, or `None` after saying why the test is skipped. They come from Python's
+/// package index, which not every CI can reach.
+pub(crate) fn clients(test: &str) -> Option<PathBuf> {
+    let environment = peers_root().map(|root| root.join("clients")).filter(|it| it.join("clients.txt").exists());
+    if environment.is_none() {
+        say_skipped(test, "no clients that ship logs here; tests/peers/clients gets them where it can");
     }
-    found
+    environment.map(|it| it.join("bin/python"))
+}
+
+fn peers_root() -> Option<PathBuf> {
+    std::env::var_os("VIGIE_PEERS").map(PathBuf::from).or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(cache.join("vigie/peers"))
+    })
 }
 
 /// Says that a test is skipped, past the test harness, which shows the output of failed tests only.
 pub(crate) fn skip(test: &str, why: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{test} must run in CI: {why}");
+    say_skipped(test, why);
+}
+
+fn say_skipped(test: &str, why: &str) {
     let line = format!("skipped: {test}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

@@ -23,7 +23,7 @@ use axum::{
         HeaderMap,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
     },
-    routing::post,
+    routing::{get, post},
 };
 
 pub(super) use deliver::deliver;
@@ -33,6 +33,7 @@ pub(super) use elastic::handshake;
 pub(super) use metrics::LogMetrics;
 
 use super::{
+    admin,
     app::App,
     intake::{self, Cause, Refused},
     posted,
@@ -50,6 +51,8 @@ const COMPRESSION: usize = 8;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/loki/api/v1/push", post(loki::push))
+        // Where Loki says whether it is ready; Vector asks before it sends.
+        .route("/ready", get(admin::ready))
         .route("/v1/logs", post(otlp::export))
         .route("/otlp/v1/logs", post(otlp::export))
         .merge(elastic::routes())
@@ -57,7 +60,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// What the headers of a request say of its body.
 #[derive(Debug)]
-struct Kind {
+pub(super) struct Kind {
     content_type: Option<String>,
     content_encoding: Option<String>,
 }
@@ -71,7 +74,7 @@ impl Kind {
 
 /// Takes a request: its records, which `decode` reads from the body, are in the journal and in the engine when this
 /// returns. Gives what `decode` says besides.
-async fn receive<T: Send + 'static>(
+pub(super) async fn receive<T: Send + 'static>(
     app: &App,
     protocol: &'static str,
     request: Request,

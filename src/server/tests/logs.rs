@@ -1,6 +1,7 @@
 //! Shippers of logs: what they send, what they are told, what is counted.
 
 use super::*;
+use crate::{engine::TemplateList, signal::TenantId};
 
 const PUSH: &str = "/loki/api/v1/push";
 const LOKI: &str = r#"{"streams":[{"stream":{"service_name":"cart"},"values":[
@@ -74,6 +75,20 @@ async fn shippers_are_answered_in_their_own_way_and_lines_are_counted() {
             r#"vigie_http_requests_total{handler="/elasticsearch/{index}/_bulk",code="200"} 2"#,
         ],
     );
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_in_the_engine_without_what_is_not_to_be_kept() {
+    let story = Story::begin();
+    let request =
+        Request::post(PUSH).header(CONTENT_TYPE, JSON).header("X-Scope-OrgID", "shop").body(LOKI.into()).unwrap();
+    assert_eq!(story.send(request).await.status.as_u16(), 204);
+    let shop = TenantId::parse("shop").unwrap();
+    let asked = story.app.ask(move |engine| engine.templates(&shop, TemplateList::default())).await.unwrap();
+    let mut examples: Vec<&str> = asked.iter().map(|row| row.example.as_str()).collect();
+    examples.sort_unstable();
+    assert_eq!(examples, ["order of <email>", "paid"]);
+    assert_eq!(asked[0].source.get("service"), Some("cart"));
 }
 
 #[tokio::test]
@@ -159,7 +174,7 @@ async fn senders_wait_for_what_passes() {
     let story = Story::with(config);
     let all = [(PUSH, JSON, LOKI), ("/v1/logs", JSON, OTLP), ("/_bulk", NDJSON, BULK)];
 
-    let place = story.app.places().take(&crate::signal::TenantId::parse("shop").unwrap()).unwrap();
+    let place = story.app.places().take(&TenantId::parse("shop").unwrap()).unwrap();
     for (path, content_type, body) in all {
         let answer = story.ship(path, content_type, body).await;
         assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()), "{path}");
@@ -168,7 +183,9 @@ async fn senders_wait_for_what_passes() {
     for (path, content_type, body) in all {
         assert!(story.ship(path, content_type, body).await.status.is_success());
     }
+    assert_eq!(story.get("/ready").await.status.as_u16(), 200);
     story.app.close();
+    assert_eq!(story.get("/ready").await.status.as_u16(), 503);
     let answers = [
         story.ship(PUSH, JSON, LOKI).await,
         story.ship("/v1/logs", JSON, OTLP).await,
