@@ -107,7 +107,7 @@ section! {
         /// `server.listen`.
         otlp_grpc: Option<SocketAddr> = None,
         /// Connections that each of `syslog` and `forward` serves at once. More wait until there is room. Each takes up to 1 MiB,
-        /// and one that forwards as much more as an event has, up to `ingest.max_compressed_body`.
+        /// and one that forwards as much more as an event has, up to `logs.max_body`.
         max_connections: usize = 256,
         /// Time after which a connection of `syslog` or `forward` by which nothing comes is closed. Many senders of syslog lose a
         /// line when that happens.

@@ -4,14 +4,14 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpStream, UdpSocket},
-    path::PathBuf,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::support::{Vigie, binary, clients, free_port, get, skip, wait_for};
+use crate::support::{Vigie, binary, clients, free_port, skip, wait_for};
 
 /// Longest wait for lines that were sent.
 const SOON: Duration = Duration::from_secs(30);
@@ -39,9 +39,7 @@ impl Inputs {
 
     /// Lines kept so far of a protocol.
     fn lines(&self, protocol: &str) -> u64 {
-        let series = format!("vigie_log_lines_received_total{{protocol=\"{protocol}\"}} ");
-        let page = get(&self.vigie.url("/metrics")).body;
-        page.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |value| value.parse().unwrap())
+        self.vigie.metric(&format!("vigie_log_lines_received_total{{protocol=\"{protocol}\"}} "))
     }
 
     /// Waits until so many lines of a protocol are kept.
@@ -85,8 +83,8 @@ fn fluent_events_are_acknowledged_and_lines_read_before_sigterm_are_kept() {
     // ["app", 1700000000, {"log": "one"}, {"chunk": "a1"}]
     forward.write_all(b"\x94\xa3app\xce\x65\x53\xf1\x00\x81\xa3log\xa3one\x81\xa5chunk\xa2a1").unwrap();
     let mut ack = [0; 8];
-    forward.read_exact(&mut ack[..7]).unwrap();
-    assert_eq!(ack[..7], *b"\x81\xa3ack\xa2a1");
+    forward.read_exact(&mut ack).unwrap();
+    assert_eq!(ack, *b"\x81\xa3ack\xa2a1");
     assert_eq!(inputs.lines("forward"), 1);
     let mut syslog = TcpStream::connect(("127.0.0.1", inputs.syslog)).unwrap();
     syslog.write_all(b"<13>one\n<13>two\n").unwrap();
@@ -140,7 +138,7 @@ fn an_address_that_is_taken_ends_the_start() {
 }
 
 /// Runs a program of a client library.
-fn run(python: &PathBuf, program: &str, arguments: &[&str]) {
+fn run(python: &Path, program: &str, arguments: &[&str]) {
     let output = Command::new(python).args(["-c", program]).args(arguments).output().unwrap();
     let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(output.status.success(), "{out}{error}");

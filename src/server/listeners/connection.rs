@@ -13,6 +13,10 @@ use tokio::{
 use super::input::{BATCH_BYTES, BATCH_RECORDS, GATHER, Input, Sink};
 use crate::{
     ingest::logs::{LogError, Writer},
+    server::{
+        app::NotReady,
+        intake::{Cause, Refused},
+    },
     signal::{LogBatch, TimestampNs},
 };
 
@@ -63,6 +67,9 @@ pub(super) enum End {
     /// What came was not in the protocol.
     #[error("{0}")]
     Malformed(LogError),
+    /// What came cannot be kept.
+    #[error("{0}")]
+    Refused(String),
     /// There was no TLS to be had with its sender.
     #[error("no TLS: {0}")]
     NoTls(io::Error),
@@ -78,6 +85,7 @@ impl End {
             Self::Closed | Self::Stopped => None,
             Self::Idle => Some("idle"),
             Self::Malformed(_) => Some("malformed"),
+            Self::Refused(_) => Some("refused"),
             Self::NoTls(_) => Some("tls"),
             Self::Broken(_) => Some("broken"),
         }
@@ -96,9 +104,8 @@ where
         let mut batch = LogBatch::default();
         let end = connection.gather(&mut batch).await;
         let lines = batch.len() as u64;
-        if connection.input.keep(batch).await.is_err() {
-            connection.give_up(lines);
-            return End::Stopped;
+        if let Err(refused) = connection.input.keep(batch).await {
+            return connection.give_up(lines, refused);
         }
         if let Err(error) = connection.answer().await {
             return End::Broken(error);
@@ -167,10 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, P: Parser, K: Sink> Connection<S, P, K> 
         timeout(ANSWER, told).await.unwrap_or_else(|late| Err(late.into()))
     }
 
-    /// Counts lines that are lost because vigie ends; a sender that waits for an answer still has its own.
-    fn give_up(&mut self, lines: u64) {
+    /// Ends with lines that were not kept; those of a sender that waits for an answer are still its own.
+    fn give_up(&mut self, lines: u64, refused: Refused) -> End {
         if self.parser.answer().is_empty() {
-            self.input.counters.dropped(self.input.protocol, "shutdown", lines);
+            self.input.lost(lines, &refused);
+        }
+        match refused.cause {
+            Cause::NotReady(NotReady::Stopping) => End::Stopped,
+            _ => End::Refused(refused.message),
         }
     }
 }

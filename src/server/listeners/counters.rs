@@ -6,7 +6,6 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::deliver::Protocol;
 use crate::server::queries::Counted;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,19 +45,19 @@ impl Counters {
     }
 
     /// Counts a connection as long as what is returned is there.
-    pub(super) fn connection(&self, protocol: Protocol) -> Counted {
-        Counted::in_gauge(&self.connections.get_or_create(&Of { protocol: protocol.as_str() }))
+    pub(super) fn connection(&self, protocol: &'static str) -> Counted {
+        Counted::in_gauge(&self.connections.get_or_create(&Of { protocol }))
     }
 
-    pub(super) fn closed(&self, protocol: Protocol, reason: &'static str) {
-        self.closed.get_or_create(&Because { protocol: protocol.as_str(), reason }).inc();
+    pub(super) fn closed(&self, protocol: &'static str, reason: &'static str) {
+        self.closed.get_or_create(&Because { protocol, reason }).inc();
     }
 
-    pub(super) fn dropped(&self, protocol: Protocol, reason: &'static str, lines: u64) {
-        self.dropped.get_or_create(&Because { protocol: protocol.as_str(), reason }).inc_by(lines);
+    pub(super) fn dropped(&self, protocol: &'static str, reason: &'static str, lines: u64) {
+        self.dropped.get_or_create(&Because { protocol, reason }).inc_by(lines);
     }
 
-    pub(super) fn cut(&self, protocol: Protocol, lines: u64) {
-        self.cut.get_or_create(&Of { protocol: protocol.as_str() }).inc_by(lines);
+    pub(super) fn cut(&self, protocol: &'static str, lines: u64) {
+        self.cut.get_or_create(&Of { protocol }).inc_by(lines);
     }
 }

@@ -69,6 +69,7 @@ fn is_full(writer: &Writer<'_>) -> bool {
 
 /// Does the work on so many bytes; on many of them while other connections go on.
 fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    let has_other_threads = matches!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread);
+    let runtime = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    let has_other_threads = matches!(runtime, Ok(RuntimeFlavor::MultiThread));
     if bytes > INLINE_BYTES && has_other_threads { block_in_place(work) } else { work() }
 }

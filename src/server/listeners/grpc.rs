@@ -26,23 +26,20 @@ use axum::{
     routing::post,
 };
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use tokio::time::timeout;
 
-use super::deliver::{Protocol, deliver};
 use crate::{
-    config::Config,
-    ingest::logs::{LogError, LogLimits, otlp},
+    ingest::logs::{LogError, otlp},
     server::{
         app::{App, NotReady},
-        tenant::Tenant,
+        intake::{self, Cause, Refused},
+        logs::{Kind, receive},
     },
-    signal::LogBatch,
 };
 
-/// Up to this size a message is decoded where it arrived, within a millisecond.
-const INLINE_BYTES: usize = 64 << 10;
+/// Label of metrics.
+const PROTOCOL: &str = "otlp_grpc";
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
@@ -82,100 +79,49 @@ async fn export(State(app): State<App>, request: Request) -> Response {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is a gRPC service; OTLP over HTTP is at /v1/logs\n")
             .into_response();
     }
-    match take(&app, request).await {
-        Ok(()) => taken(),
-        Err(status) => {
-            tracing::debug!(status = ?status.code, reason = status.message, "OTLP by gRPC refused");
-            status.into_response()
-        }
-    }
-}
-
-async fn take(app: &App, request: Request) -> Result<(), Status> {
-    app.check_writable()?;
-    let Tenant(tenant) = Tenant::of(request.headers()).map_err(|e| Status::new(Code::InvalidArgument, e))?;
-    let encoding = encoding(request.headers())?;
-    let place = app.places().take(&tenant)?;
-    let body = body(app.config(), request).await?;
-    let turn = place.turn().await;
-    let limits = LogLimits { body_bytes: app.config().ingest.max_body.get(), ..LogLimits::default() };
-    let batch = decode(encoding, body, limits).await?;
-    drop(turn);
-    Ok(deliver(app, Protocol::OtlpGrpc, &tenant, batch).await?)
-}
-
-/// How messages are compressed that say that they are.
-fn encoding(headers: &HeaderMap) -> Result<Option<&'static str>, Status> {
-    let Some(named) = headers.get(ENCODING) else { return Ok(None) };
-    match named.as_bytes() {
-        b"identity" => Ok(None),
-        b"gzip" => Ok(Some("gzip")),
-        b"deflate" => Ok(Some("deflate")),
-        other => {
-            let shown: String = String::from_utf8_lossy(other).chars().take(100).collect();
-            let message = format!("compression {shown:?} is not supported; send gzip, deflate or none");
-            Err(Status::new(Code::Unimplemented, message))
-        }
-    }
-}
-
-async fn body(config: &Config, request: Request) -> Result<Bytes, Status> {
-    let (limit, period) = (config.ingest.max_compressed_body, config.ingest.request_timeout);
-    let whole = Limited::new(request.into_body(), limit.get().saturating_add(PREFIX_BYTES)).collect();
-    match timeout(period.get(), whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Status::new(
-            Code::InvalidArgument,
-            format!("message is over the limit of {limit}; send smaller batches"),
-        )),
-        Ok(Err(error)) => Err(Status::new(Code::Cancelled, format!("the request broke off: {error}"))),
-        Err(_late) => {
-            Err(Status::new(Code::DeadlineExceeded, format!("the request did not arrive whole within {period}")))
-        }
-    }
-}
-
-async fn decode(encoding: Option<&'static str>, body: Bytes, limits: LogLimits) -> Result<LogBatch, Status> {
-    let is_small = body.len() <= INLINE_BYTES;
-    let decode = move || {
-        let (is_compressed, message) = unframe(&body)?;
-        let encoding = match (is_compressed, encoding) {
-            (false, _) => None,
-            (true, Some(encoding)) => Some(encoding),
-            (true, None) => {
-                return Err(Status::new(
-                    Code::InvalidArgument,
-                    "message is compressed and grpc-encoding does not say how",
-                ));
-            }
-        };
-        let mut batch = LogBatch::default();
-        otlp::decode(Some(otlp::Form::Protobuf.content_type()), encoding, message, &limits, &mut batch)?;
-        Ok(batch)
+    let encoding = intake::text(request.headers(), ENCODING).map(String::from);
+    let decode = move |_: &Kind, body: &[u8], limits: &_, batch: &mut _| {
+        let (is_compressed, message) = unframe(body)?;
+        let encoding = if is_compressed { Some(compression(encoding.as_deref())?) } else { None };
+        otlp::decode(Some(otlp::Form::Protobuf.content_type()), encoding, message, limits, batch)
     };
-    if is_small {
-        return decode();
+    match receive(&app, PROTOCOL, request, decode).await {
+        Ok(()) => taken(),
+        Err(refused) => Status::from(refused).into_response(),
     }
-    tokio::task::spawn_blocking(decode).await.unwrap_or_else(|panic| {
-        tracing::error!(error = %panic, "decoding a request ended without a result");
-        Err(NotReady::Fault.into())
-    })
+}
+
+/// How a message is compressed that says that it is.
+fn compression(encoding: Option<&str>) -> Result<&'static str, LogError> {
+    match encoding {
+        Some("gzip") => Ok("gzip"),
+        Some("deflate") => Ok("deflate"),
+        None | Some("identity") => Err(malformed("message is compressed and grpc-encoding does not say how", 0)),
+        Some(other) => {
+            let shown: String = other.chars().take(100).collect();
+            let message = format!("compression {shown:?} is not supported; send gzip, deflate or none");
+            Err(LogError::Unsupported(message))
+        }
+    }
 }
 
 /// The one message of a request, and whether it is compressed.
-fn unframe(body: &[u8]) -> Result<(bool, &[u8]), Status> {
-    let wrong = |what| Err(Status::new(Code::InvalidArgument, what));
+fn unframe(body: &[u8]) -> Result<(bool, &[u8]), LogError> {
     let Some((prefix, message)) = body.split_first_chunk::<PREFIX_BYTES>() else {
-        return wrong("request has no message");
+        return Err(malformed("request has no message", body.len()));
     };
     let [flag, length @ ..] = *prefix;
     if flag > 1 {
-        return wrong("message is neither compressed nor not");
+        return Err(malformed("message is neither compressed nor not", 0));
     }
     if u64::from(u32::from_be_bytes(length)) != message.len() as u64 {
-        return wrong("request does not hold one message of the length that it says");
+        return Err(malformed("request does not hold one message of the length that it says", 1));
     }
     Ok((flag == 1, message))
+}
+
+fn malformed(what: &str, at: usize) -> LogError {
+    LogError::Malformed { what: what.to_owned(), at }
 }
 
 /// The answer to what was taken: an empty message, and the status behind it.
@@ -190,9 +136,9 @@ fn taken() -> Response {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
     Ok = 0,
-    Cancelled = 1,
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    PermissionDenied = 7,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Unavailable = 14,
@@ -213,16 +159,17 @@ impl Status {
     }
 }
 
-impl From<NotReady> for Status {
-    fn from(cause: NotReady) -> Self {
-        let code = if cause == NotReady::Crowded { Code::ResourceExhausted } else { Code::Unavailable };
-        Self { retry_after_s: Some(cause.retry_after_s()), ..Self::new(code, cause) }
-    }
-}
-
-impl From<LogError> for Status {
-    fn from(cause: LogError) -> Self {
-        Self::new(Code::InvalidArgument, cause)
+impl From<Refused> for Status {
+    fn from(Refused { cause, message }: Refused) -> Self {
+        let (code, retry_after_s) = match cause {
+            Cause::Invalid | Cause::TooLarge => (Code::InvalidArgument, None),
+            Cause::Foreign => (Code::PermissionDenied, None),
+            Cause::Late => (Code::DeadlineExceeded, None),
+            Cause::Unsupported => (Code::Unimplemented, None),
+            Cause::NotReady(NotReady::Crowded) => (Code::ResourceExhausted, Some(NotReady::Crowded.retry_after_s())),
+            Cause::NotReady(cause) => (Code::Unavailable, Some(cause.retry_after_s())),
+        };
+        Self { code, message, retry_after_s }
     }
 }
 

@@ -4,14 +4,14 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{
-    counters::Counters,
-    deliver::{Protocol, deliver},
-    stop::Stop,
-};
+use super::{counters::Counters, stop::Stop};
 use crate::{
     ingest::logs::LogLimits,
-    server::app::{App, NotReady},
+    server::{
+        app::{App, NotReady},
+        intake::{Cause, Refused},
+        logs,
+    },
     signal::{LogBatch, TenantId, TimestampMs, TimestampNs},
 };
 
@@ -31,21 +31,22 @@ pub(super) trait Sink: Clone + Send + Sync + 'static {
     /// Keeps a batch.
     ///
     /// # Errors
-    /// It cannot be kept now.
+    /// It cannot be kept, now or at all.
     fn deliver(
         &self,
-        protocol: Protocol,
+        protocol: &'static str,
         tenant: &TenantId,
         batch: LogBatch,
-    ) -> impl Future<Output = Result<(), NotReady>> + Send;
+    ) -> impl Future<Output = Result<(), Refused>> + Send;
 
     /// The time now.
     fn now(&self) -> TimestampMs;
 }
 
 impl Sink for App {
-    async fn deliver(&self, protocol: Protocol, tenant: &TenantId, batch: LogBatch) -> Result<(), NotReady> {
-        deliver(self, protocol, tenant, batch).await
+    async fn deliver(&self, protocol: &'static str, tenant: &TenantId, batch: LogBatch) -> Result<(), Refused> {
+        self.check_writable()?;
+        logs::deliver(self, protocol, tenant, batch, None).await
     }
 
     fn now(&self) -> TimestampMs {
@@ -56,7 +57,8 @@ impl Sink for App {
 /// What connections of a listener share.
 #[derive(Clone, Debug)]
 pub(super) struct Input<K> {
-    pub(super) protocol: Protocol,
+    /// Its name as a label of metrics.
+    pub(super) protocol: &'static str,
     pub(super) tenant: TenantId,
     pub(super) limits: LogLimits,
     /// Largest event of a connection, in bytes.
@@ -79,21 +81,39 @@ impl<K: Sink> Input<K> {
     /// Keeps a batch, however long that takes: whoever sends waits meanwhile.
     ///
     /// # Errors
-    /// vigie ends.
-    pub(super) async fn keep(&self, batch: LogBatch) -> Result<(), NotReady> {
+    /// Waiting does not help: vigie ends, or a fault of its own or a limit is in the way.
+    pub(super) async fn keep(&self, batch: LogBatch) -> Result<(), Refused> {
         if batch.is_empty() {
             return Ok(());
         }
         let (mut wait, longest) = AGAIN;
-        // A copy, since the attempt may have to be repeated; small beside the work on it.
-        while let Err(cause) = self.sink.deliver(self.protocol, &self.tenant, batch.clone()).await {
-            if cause == NotReady::Stopping {
-                return Err(cause);
+        loop {
+            // A copy, since the attempt may have to be repeated; small beside the work on it.
+            let Err(refused) = self.sink.deliver(self.protocol, &self.tenant, batch.clone()).await else {
+                return Ok(());
+            };
+            if !passes(refused.cause) {
+                return Err(refused);
             }
-            tracing::debug!(protocol = self.protocol.as_str(), %cause, "log lines wait");
+            tracing::debug!(protocol = self.protocol, reason = refused.message, "log lines wait");
             sleep(wait).await;
             wait = (wait * 2).min(longest);
         }
-        Ok(())
+    }
+
+    /// Counts lines that were not kept, and says so unless the reason is the end.
+    pub(super) fn lost(&self, lines: u64, refused: &Refused) {
+        self.counters.dropped(self.protocol, refused.cause.as_str(), lines);
+        if refused.cause != Cause::NotReady(NotReady::Stopping) {
+            tracing::warn!(protocol = self.protocol, lines, reason = refused.message, "log lines are not kept");
+        }
+    }
+}
+
+/// Whether waiting helps. What failed by a fault would most likely do so again.
+fn passes(cause: Cause) -> bool {
+    match cause {
+        Cause::NotReady(cause) => !matches!(cause, NotReady::Stopping | NotReady::Fault),
+        Cause::Invalid | Cause::Foreign | Cause::Late | Cause::TooLarge | Cause::Unsupported => false,
     }
 }

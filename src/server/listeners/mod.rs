@@ -8,7 +8,6 @@
 
 mod connection;
 mod counters;
-mod deliver;
 mod forward;
 pub(super) mod grpc;
 mod input;
@@ -33,7 +32,6 @@ use tokio::{
 };
 
 use self::{
-    deliver::Protocol,
     forward::Forward,
     input::Input,
     stop::{Stop, Word},
@@ -48,6 +46,10 @@ use crate::{
 };
 
 pub(super) use counters::Counters;
+
+/// Labels of metrics.
+const SYSLOG: &str = "syslog";
+const FORWARD: &str = "forward";
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -131,13 +133,13 @@ impl Listeners {
             let input = |protocol| input(app, protocol, tenant, stop.clone());
             match socket {
                 Socket::Syslog(listener, tls) => {
-                    tasks.spawn(tcp::listen(listener, tls, Syslog::new, input(Protocol::Syslog)));
+                    tasks.spawn(tcp::listen(listener, tls, Syslog::new, input(SYSLOG)));
                 }
                 Socket::Datagrams(socket) => {
-                    tasks.spawn(udp::listen(socket, input(Protocol::Syslog)));
+                    tasks.spawn(udp::listen(socket, input(SYSLOG)));
                 }
                 Socket::Forward(listener, tls) => {
-                    let input = input(Protocol::Forward);
+                    let input = input(FORWARD);
                     let most = input.event_bytes;
                     tasks.spawn(tcp::listen(listener, tls, move || Forward::new(most), input));
                 }
@@ -158,15 +160,15 @@ impl Listeners {
     }
 }
 
-fn input(app: &App, protocol: Protocol, tenant: TenantId, stop: Stop) -> Input<App> {
-    let config = app.config();
+fn input(app: &App, protocol: &'static str, tenant: TenantId, stop: Stop) -> Input<App> {
+    let config = &app.config().logs;
     Input {
         protocol,
         tenant,
-        limits: LogLimits { body_bytes: config.ingest.max_body.get(), ..LogLimits::default() },
-        event_bytes: config.ingest.max_compressed_body.get(),
-        connections: config.logs.max_connections,
-        idle: config.logs.idle_timeout.get(),
+        limits: LogLimits { body_bytes: config.max_body.get(), ..LogLimits::default() },
+        event_bytes: config.max_body.get(),
+        connections: config.max_connections,
+        idle: config.idle_timeout.get(),
         counters: app.telemetry().listeners().clone(),
         stop,
         sink: app.clone(),

@@ -44,7 +44,7 @@ where
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(protocol = input.protocol.as_str(), %error, "a connection cannot be accepted");
+                    tracing::warn!(protocol = input.protocol, %error, "a connection cannot be accepted");
                     sleep(NO_MORE).await;
                 }
             }
@@ -79,7 +79,7 @@ async fn attend<P: Parser, K: Sink>(stream: TcpStream, peer: SocketAddr, tls: Op
     };
     if let Some(reason) = end.reason() {
         counters.closed(protocol, reason);
-        tracing::debug!(protocol = protocol.as_str(), %peer, %end, "a connection ended");
+        tracing::debug!(protocol, %peer, %end, "a connection ended");
     }
 }
 

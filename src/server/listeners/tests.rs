@@ -16,14 +16,16 @@ use prometheus_client::{encoding::text, registry::Registry};
 use tokio::time::sleep;
 
 use super::{
-    Counters,
-    deliver::Protocol,
+    Counters, FORWARD, SYSLOG,
     input::{Input, Sink},
     stop::{Stop, Word},
 };
 use crate::{
     ingest::logs::LogLimits,
-    server::app::NotReady,
+    server::{
+        app::NotReady,
+        intake::{Cause, Refused},
+    },
     signal::{LogBatch, TenantId, TimestampMs},
 };
 
@@ -36,14 +38,14 @@ struct Fake(Arc<Shelf>);
 
 #[derive(Debug, Default)]
 struct Shelf {
-    not_ready: Mutex<Option<NotReady>>,
+    refuses: Mutex<Option<Cause>>,
     attempts: AtomicU64,
     lines: Mutex<Vec<String>>,
 }
 
 impl Fake {
     fn hold_up(&self, cause: impl Into<Option<NotReady>>) {
-        *self.0.not_ready.lock().unwrap() = cause.into();
+        *self.0.refuses.lock().unwrap() = cause.into().map(Cause::NotReady);
     }
 
     fn lines(&self) -> Vec<String> {
@@ -62,12 +64,12 @@ impl Fake {
 }
 
 impl Sink for Fake {
-    async fn deliver(&self, _: Protocol, tenant: &TenantId, batch: LogBatch) -> Result<(), NotReady> {
+    async fn deliver(&self, _: &'static str, tenant: &TenantId, batch: LogBatch) -> Result<(), Refused> {
         assert_eq!(tenant.as_str(), "shop");
         assert!(!batch.is_empty());
         self.0.attempts.fetch_add(1, Ordering::SeqCst);
-        if let Some(cause) = *self.0.not_ready.lock().unwrap() {
-            return Err(cause);
+        if let Some(cause) = *self.0.refuses.lock().unwrap() {
+            return Err(Refused::new(cause, "not kept"));
         }
         self.0.lines.lock().unwrap().extend(batch.records().map(|record| record.line.to_owned()));
         Ok(())
@@ -79,7 +81,7 @@ impl Sink for Fake {
 }
 
 /// An input of the tenant `shop`, and who gives it the word to stop.
-fn input(protocol: Protocol) -> (Input<Fake>, Word) {
+fn input(protocol: &'static str) -> (Input<Fake>, Word) {
     let (word, stop) = Stop::new();
     let input = Input {
         protocol,

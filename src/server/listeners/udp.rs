@@ -44,8 +44,8 @@ pub(super) async fn listen<K: Sink>(socket: UdpSocket, input: Input<K>) {
     let keeper = async {
         while let Some(batch) = waiting.recv().await {
             let lines = batch.len() as u64;
-            if input.keep(batch).await.is_err() {
-                input.counters.dropped(input.protocol, "shutdown", lines);
+            if let Err(refused) = input.keep(batch).await {
+                input.lost(lines, &refused);
             }
         }
     };

@@ -60,7 +60,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// What the headers of a request say of its body.
 #[derive(Debug)]
-struct Kind {
+pub(super) struct Kind {
     content_type: Option<String>,
     content_encoding: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Kind {
 
 /// Takes a request: its records, which `decode` reads from the body, are in the journal and in the engine when this
 /// returns. Gives what `decode` says besides.
-async fn receive<T: Send + 'static>(
+pub(super) async fn receive<T: Send + 'static>(
     app: &App,
     protocol: &'static str,
     request: Request,

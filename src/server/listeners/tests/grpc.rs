@@ -27,14 +27,7 @@ use crate::{
 const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 fn open() -> (App, FleetThreads) {
-    let config = Config {
-        ingest: crate::config::Ingest {
-            max_body: ByteSize::mib(2),
-            max_compressed_body: ByteSize::mib(1),
-            ..crate::config::Ingest::default()
-        },
-        ..Config::default()
-    };
+    let config = Config { logs: Logs { max_body: ByteSize::mib(2), ..Logs::default() }, ..Config::default() };
     let app = App::new(config, ([127, 0, 0, 1], 9797).into(), Clock::fixed(NOW));
     let (engine, threads) = Fleet::start(&Options { shards: 1, ..Options::default() }, None, None).unwrap();
     app.open(engine);
@@ -141,7 +134,7 @@ async fn what_is_wrong_is_refused_for_good() {
         (&[("grpc-encoding", "gzip")], frame(1, &lines), 3, "bad compression"),
         (&[("grpc-encoding", "gzip")], frame(1, &bomb), 3, "over the limit of 2097152 bytes"),
         (&[], frame(0, b"\x0a\x7f"), 3, "malformed protobuf"),
-        (&[], vec![0; (1 << 20) + 6], 3, "message is over the limit of 1MiB; send smaller batches"),
+        (&[], vec![0; (2 << 20) + 1], 3, "over the limit of 2MiB; send smaller batches"),
         (&[("x-scope-orgid", "a/b")], frame(0, &lines), 3, "tenant name \"a/b\" is not allowed"),
         (&[("grpc-encoding", "zs%td")], frame(1, &lines), 12, "compression \"zs%25td\" is not supported"),
     ] {

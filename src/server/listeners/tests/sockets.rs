@@ -22,7 +22,7 @@ async fn listen(input: &Input<Fake>, tls: Option<Tls>) -> (SocketAddr, JoinHandl
 
 #[tokio::test]
 async fn connections_over_the_limit_wait_and_lose_nothing() {
-    let (input, word) = input(Protocol::Syslog);
+    let (input, word) = input(SYSLOG);
     let (address, listening) = listen(&input, None).await;
     let mut senders = Vec::new();
     for at in 0..4 {
@@ -44,7 +44,7 @@ async fn connections_over_the_limit_wait_and_lose_nothing() {
 
 #[tokio::test]
 async fn the_stop_ends_connections_that_go_on() {
-    let (input, word) = input(Protocol::Syslog);
+    let (input, word) = input(SYSLOG);
     let (address, listening) = listen(&input, None).await;
     let mut sender = TcpStream::connect(address).await.unwrap();
     sender.write_all(b"<13>one\n").await.unwrap();
@@ -56,7 +56,7 @@ async fn the_stop_ends_connections_that_go_on() {
 
 #[tokio::test]
 async fn datagrams_are_messages_and_those_read_are_kept_at_the_stop() {
-    let (input, word) = input(Protocol::Syslog);
+    let (input, word) = input(SYSLOG);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let listening = tokio::spawn(udp::listen(socket, input.clone()));
@@ -71,7 +71,7 @@ async fn datagrams_are_messages_and_those_read_are_kept_at_the_stop() {
 
 #[tokio::test]
 async fn datagrams_that_find_no_room_are_counted() {
-    let (input, word) = input(Protocol::Syslog);
+    let (input, word) = input(SYSLOG);
     input.sink.hold_up(NotReady::Busy);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -147,10 +147,10 @@ mod tls {
 
     #[tokio::test]
     async fn messages_by_tls_are_kept_and_plain_text_is_refused() {
-        let (input, _word) = input(Protocol::Syslog);
+        let (input, _word) = input(SYSLOG);
         let (address, _listening) = listen(&input, Some(Tls::load(&files()).unwrap())).await;
         let mut sender = connect(address, false).await.unwrap();
-        sender.write_all(b"24 <13>1 - h app - - - one").await.unwrap();
+        sender.write_all(b"23 <13>1 - h app - - - one").await.unwrap();
         sender.flush().await.unwrap();
         assert_eq!(input.sink.wait_for(1).await, ["one"]);
         let mut plain = TcpStream::connect(address).await.unwrap();
@@ -162,7 +162,7 @@ mod tls {
 
     #[tokio::test]
     async fn senders_need_a_certificate_where_that_is_asked() {
-        let (input, _word) = input(Protocol::Syslog);
+        let (input, _word) = input(SYSLOG);
         let files = TlsFiles { client_ca: Some(file("cert.pem")), ..files() };
         let (address, _listening) = listen(&input, Some(Tls::load(&files).unwrap())).await;
         let refused = "log_connections_closed_total{protocol=\"syslog\",reason=\"tls\"}";
