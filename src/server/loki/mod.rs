@@ -20,7 +20,6 @@ mod streams;
 pub(crate) use found::{Found, Histogram, Line, UNKNOWN, Wanted, services};
 
 use super::{
-    admin,
     app::App,
     prometheus::{Allowance, ApiError, Asked, in_turn},
 };
@@ -47,7 +46,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/loki/api/v1/index/volume_range", both(get(streams::volume_range).post(streams::volume_range)))
         .route("/loki/api/v1/tail", get(tail))
         .route("/loki/api/v1/status/buildinfo", get(buildinfo))
-        .route("/ready", get(admin::ready))
         .route("/api/v1/logs", get(found::list))
 }
 
