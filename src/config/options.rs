@@ -164,7 +164,8 @@ section! {
         /// What a power failure may cost at most with `sync: interval`.
         sync_interval: Period = Period::from_millis(200),
         /// Time between snapshots of what was learnt. The journal is kept until three of them can do without it, so that it
-        /// takes the disk what senders send in about three such times; shorter means a faster start after a crash.
+        /// takes the disk what senders send in about three such times; shorter means a faster start after a crash. One is
+        /// also made whenever the journal has grown by 4 GiB since the last.
         snapshot_interval: Period = Period::from_secs(600),
     }
 }

@@ -151,7 +151,10 @@ impl World {
         journal::snapshots(disk.clone()).save(Position::START, |writer| snapshot.write(writer)).unwrap();
         let policies = [SyncPolicy::Always, SyncPolicy::Interval(Duration::from_millis(200)), SyncPolicy::Never];
         let policy = policies[dice.next_u32() as usize % 3];
-        let options = journal::Options { segment_bytes: 500 + u64::from(dice.next_u32() % 10_000) };
+        let options = journal::Options {
+            segment_bytes: 500 + u64::from(dice.next_u32() % 10_000),
+            snapshot_bytes: 5_000 + u64::from(dice.next_u32() % 100_000),
+        };
         let senders = (0..SENDERS).map(|number| {
             let begin = i64::from(dice.next_u32() % 60);
             Sender::new(number.into(), begin..begin + 5 + i64::from(dice.next_u32() % 10))

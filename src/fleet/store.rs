@@ -40,6 +40,9 @@ pub(super) struct Store<D: Disk> {
     is_in_doubt: bool,
     /// What is in doubt is in no snapshot that was begun since.
     needs_snapshot: bool,
+    /// Where the newest snapshot was begun, and how far the journal may grow beyond.
+    begun: Position,
+    most_beyond: u64,
 }
 
 /// What a start found beside the journal.
@@ -101,7 +104,19 @@ impl<D: Disk> Store<D> {
         found.missing = chunks.need(&needed);
         let chunks = Arc::new(chunks);
         let (synced_at, is_syncing, is_in_doubt, needs_snapshot) = (Duration::ZERO, false, false, false);
-        let store = Self { disk, chunks, journal, from, policy, synced_at, is_syncing, is_in_doubt, needs_snapshot };
+        let store = Self {
+            disk,
+            chunks,
+            journal,
+            from,
+            policy,
+            synced_at,
+            is_syncing,
+            is_in_doubt,
+            needs_snapshot,
+            begun: from,
+            most_beyond: options.snapshot_bytes,
+        };
         Ok((store, found))
     }
 
@@ -218,13 +233,13 @@ impl<D: Disk> Store<D> {
 
     /// Whether there should be a snapshot soon.
     pub(super) fn needs_snapshot(&self) -> bool {
-        self.needs_snapshot
+        self.needs_snapshot || self.end().0.saturating_sub(self.begun.0) >= self.most_beyond
     }
 
     /// The place for a snapshot of the state that the engine has now. The journal need not be synced for it: the next
     /// position is given behind it even if the power fails and the journal ends before.
     pub(super) fn place(&mut self) -> Place<D> {
-        self.needs_snapshot = false;
+        (self.needs_snapshot, self.begun) = (false, self.journal.end());
         let (snapshots, chunks) = (journal::snapshots(self.disk.clone()), self.chunks.clone());
         Place { snapshots, chunks, position: self.journal.end() }
     }

@@ -26,11 +26,14 @@ const BUFFER_KEPT: usize = 4 << 20;
 pub struct Options {
     /// A segment that holds at least this much, in bytes, is followed by a new one.
     pub segment_bytes: u64,
+    /// When it has grown by so much, in bytes, since the last snapshot was begun, another one is due: what has to be replayed,
+    /// and the disk that three generations take, is bounded however much comes between two.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20 }
+        Self { segment_bytes: 64 << 20, snapshot_bytes: 4 << 30 }
     }
 }
 

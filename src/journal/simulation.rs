@@ -76,7 +76,7 @@ struct Run {
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Pcg32::new(seed, 2);
-        let options = Options { segment_bytes: 200 + u64::from(dice.next_u32() % 4000) };
+        let options = Options { segment_bytes: 200 + u64::from(dice.next_u32() % 4000), ..Options::default() };
         let disk = SimulatedDisk::new(seed);
         Self { dice, disk, options, known: BTreeMap::new(), next: 1, has_lost_power: false, damaged: BTreeSet::new() }
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::signal::TenantId;
 
 /// Small enough that every batch of a record begins a new segment.
-const TINY: Options = Options { segment_bytes: 1 };
+const TINY: Options = Options { segment_bytes: 1, snapshot_bytes: u64::MAX };
 /// Length of the records below.
 const LENGTH: u64 = 16 + 10 + 7 + 4;
 
