@@ -358,4 +358,6 @@ mod limits;
 #[cfg(feature = "search")]
 mod lines;
 mod logs;
+#[cfg(all(feature = "search", feature = "ui"))]
+mod templates;
 mod told;

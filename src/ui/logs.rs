@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    page::{Refresh, page},
+    page::{Refresh, link, page},
     plot::Bars,
 };
 use crate::{
@@ -49,6 +49,7 @@ pub(super) async fn show(
     };
     let content = html! {
         h1 { "Logs" }
+        p { a href="/logs/templates" { "templates of the lines" } }
         (form(&parameters, &services))
         @match &found {
             Ok((found, limit)) => (answer(found, *limit, &parameters)),
@@ -177,17 +178,6 @@ fn href(path: &str, asked: &Parameters, otherwise: &[(&str, &str)]) -> String {
     let is_other = |name: &str| otherwise.iter().any(|(other, _)| *other == name);
     let kept =
         KEPT.iter().filter(|name| !is_other(name)).flat_map(|name| asked.all(name).map(move |value| (*name, value)));
-    let mut link = path.to_owned();
-    for (i, (name, value)) in kept.filter(|(_, value)| !value.is_empty()).chain(otherwise.iter().copied()).enumerate() {
-        link.push(if i == 0 { '?' } else { '&' });
-        link.push_str(name);
-        link.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => link.push(byte.into()),
-                _ => link.push_str(&format!("%{byte:02X}")),
-            }
-        }
-    }
-    link
+    let said: Vec<_> = kept.filter(|(_, value)| !value.is_empty()).chain(otherwise.iter().copied()).collect();
+    link(path, &said)
 }

@@ -10,6 +10,8 @@ mod maintenance;
 mod overview;
 mod page;
 mod single;
+#[cfg(feature = "search")]
+mod templates;
 mod trace;
 
 pub mod plot;
@@ -25,7 +27,7 @@ use crate::server::App;
 pub(crate) fn routes() -> Router<App> {
     let routes = Router::new();
     #[cfg(feature = "search")]
-    let routes = routes.route("/logs", get(logs::show));
+    let routes = routes.route("/logs", get(logs::show)).route("/logs/templates", get(templates::show));
     routes
         .route("/", get(overview::show))
         .route("/findings/{id}", get(single::show))

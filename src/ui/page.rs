@@ -123,6 +123,23 @@ pub(super) fn label_set(labels: &Labels) -> Markup {
     html! { code { (labels.to_string()) } }
 }
 
+/// A link to a page of vigie's own with these parameters.
+pub(super) fn link(path: &str, parameters: &[(&str, &str)]) -> String {
+    let mut link = path.to_owned();
+    for (i, (name, value)) in parameters.iter().enumerate() {
+        link.push(if i == 0 { '?' } else { '&' });
+        link.push_str(name);
+        link.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => link.push(byte.into()),
+                _ => link.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    link
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,10 +13,12 @@ use crate::signal::TimestampMs;
 
 mod bars;
 mod canvas;
+mod spark;
 pub mod ticks;
 
 pub use bars::Bars;
 use canvas::{Axis, Column, Line, Panel, columns, draw_labelled, draw_times, draw_value_axis, within};
+pub use spark::Spark;
 use ticks::{instant, number};
 
 /// Style sheet for the classes of [`Plot::svg`], light and dark.

@@ -8,7 +8,7 @@ use axum::{
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    page::{Refresh, label_set, moment, page, unavailable},
+    page::{Refresh, label_set, link, moment, page, unavailable},
     plot::ticks::number,
     trace::Trace,
 };
@@ -16,6 +16,9 @@ use crate::{
     server::{App, Tenant},
     signal::{Companions, Feedback, Finding, FindingStatus, Siblings, TimestampMs},
 };
+
+/// How far before and after its beginning one looks for the lines of a finding, in ms.
+const LINES_AROUND_MS: i64 = 15 * 60_000;
 
 pub(super) async fn show(
     State(app): State<App>,
@@ -56,6 +59,7 @@ fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
         h1 { (finding.sentence) }
         p { (finding.kind.name()) ", " (state(finding, now)) " " (label_set(&finding.labels)) }
         (feedback(finding))
+        @if !finding.lines.is_empty() { (lines(finding)) }
         @if let Some(svg) = trace.svg(&finding.labels.to_string(), 960, 360) {
             figure { (PreEscaped(svg)) }
         } @else {
@@ -89,6 +93,23 @@ fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
         }
         @if finding.companions.series > 0 { (companions(&finding.companions, now)) }
         p { a href={ "/api/v1/findings/" (finding.id) } { "This finding as JSON" } }
+    }
+}
+
+/// Examples of the lines that it is about, and the way to all of them.
+fn lines(finding: &Finding) -> Markup {
+    let mut asked: Vec<(&str, &str)> =
+        ["service", "template"].iter().filter_map(|name| Some((*name, finding.labels.get(name)?))).collect();
+    // The series calls "none" what the search calls "unknown".
+    let severity = finding.labels.get("severity").map(|severity| if severity == "none" { "unknown" } else { severity });
+    asked.extend(severity.map(|severity| ("severity", severity)));
+    let nanoseconds = |at: TimestampMs| at.saturating_mul(1_000_000).to_string();
+    let start = nanoseconds(finding.since.saturating_sub(LINES_AROUND_MS));
+    let end = nanoseconds(finding.since.saturating_add(LINES_AROUND_MS));
+    asked.extend([("start", start.as_str()), ("end", end.as_str())]);
+    html! {
+        @for line in &finding.lines { blockquote { code { (line) } } }
+        @if cfg!(feature = "search") { p { a href=(link("/logs", &asked)) { "lines around that time" } } }
     }
 }
 

@@ -82,7 +82,7 @@ impl ApiError {
         Self { message: format!("{}: {more}", self.message), ..self }
     }
 
-    pub(in crate::server) fn bad_data(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_data(message: impl Into<String>) -> Self {
         Self::new(ErrorType::BadData, message)
     }
 }
