@@ -169,9 +169,9 @@ const [service, base] = process.argv.slice(2);
 const transport = pino.transport({ target: 'pino-loki', options: { host: base, labels: { service_name: service },
   batching: { interval: 1 } } });
 const logger = pino(transport);
-require('node:readline').createInterface({ input: process.stdin })
+transport.on('ready', () => require('node:readline').createInterface({ input: process.stdin })
   .on('line', (number) => logger.warn({ user: `u${number}` }, `order ${number} stored`))
-  .on('close', () => setTimeout(() => transport.end(), 2000));
+  .on('close', () => setTimeout(() => transport.end(), 3000)));
 """
 
 # ---- Configurations of the programs that tail a file.
@@ -198,12 +198,16 @@ SYSLOG_NG = """
 options {{ stats-freq(0); time-reopen(1); keep-timestamp(yes); }};
 source lines {{ file("{file}" follow-freq(0.2) flags(no-parse) program-override("{service}")
   default-priority(warning) default-facility(local0)); }};
+rewrite json {{
+  subst("\\\\", "\\\\\\\\", value("MESSAGE") flags(global) type("string"));
+  subst('"', '\\\\"', value("MESSAGE") flags(global) type("string"));
+}};
 destination vigie {{ http(
   url("{base}/loki/api/v1/push") method("POST") headers("Content-Type: application/json")
   body-prefix('{{"streams":[') delimiter(",") body-suffix("]}}") batch-lines(100) batch-timeout(200) retries(1000)
-  body('{{"stream":$(format-json service="$PROGRAM" host="$HOST" level="$LEVEL"),"values":[["${{R_UNIXTIME}}${{R_USEC}}000",$(format-json --scope none m="$MSG" | "")]]}}')
+  body('{{"stream":$(format-json service="$PROGRAM" host="$HOST" level="$LEVEL"),"values":[["${{R_UNIXTIME}}${{R_USEC}}000","$MSG"]]}}')
 ); }};
-log {{ source(lines); destination(vigie); flags(flow-control); }};
+log {{ source(lines); rewrite(json); destination(vigie); flags(flow-control); }};
 """
 
 COLLECTOR = """
