@@ -10,7 +10,8 @@ below (`*.truth.csv`, column Content), shuffled, repeated, each time with other 
     cargo build --release --example log_rate
 
 and looked for in $CARGO_TARGET_DIR/release/examples or target/release/examples; --binary names another place. Its time is the
-fastest of five runs. Drain3 runs once, on the first tenth of the lines, which is its faster part. Needs drain3.
+fastest of five runs; then come the same lines through the engine, where counts by minute are judged, and through it into the
+index, all on one core. Drain3 runs once, on the first tenth of the lines, which is its faster part. Needs drain3.
 """
 import argparse, csv, glob, json, logging, os, random, re, subprocess, sys, tempfile, time
 
@@ -74,6 +75,8 @@ def main():
         print(f"{name}: {told['lines']} lines of {told['bytes'] / told['lines']:.0f} bytes")
         print(f"  vigie   {rate:>12,.0f} lines/s  {told['bytes'] / told['seconds'] / 1e6:>6.0f} MB/s  {told['templates']} templates; "
               + ", ".join(f"{found} after {at:,}" for at, found in told["templates_after"]))
+        for what, seconds in (("and judged", told["seconds_judged"]), ("and indexed", told["seconds_indexed"])):
+            print(f"  {what:<12}{told['lines'] / seconds:>7,.0f} lines/s")
         print(f"  Drain3  {other:>12,.0f} lines/s  {clusters} templates after {len(part):,} lines; vigie is {rate / other:.0f} times as fast")
 
 

@@ -98,7 +98,7 @@ pub struct Keeper {
 #[derive(Debug)]
 enum Index {
     None,
-    Open(super::indexing::Indexer),
+    Open(Box<super::indexing::Indexer>),
     Fed(Feed, JoinHandle<bool>),
 }
 
@@ -143,7 +143,7 @@ impl Keeper {
         let indexer = super::indexing::Indexer::open(&dir.join("logs"), retention)?;
         // It may hold what a power failure has taken from the journal: what comes now stands behind that.
         let (mut keeper, restored) = Self::open_above(lock, (dir, policy, threads), indexer.position())?;
-        keeper.index = Index::Open(indexer);
+        keeper.index = Index::Open(Box::new(indexer));
         Ok((keeper, restored))
     }
 

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use crate::{
     engine::Routes,
     journal::Position,
-    logs::severity,
+    logs::{severity, traces},
     signal::{LogBatch, TenantId, TimestampMs},
 };
 
@@ -32,12 +32,14 @@ pub struct LogRequest {
 pub struct TooLarge;
 
 impl LogRequest {
-    /// A request of these records; those without a severity get the one that their line names.
+    /// A request of these records: lines of a stack trace become one, and those without a severity get the one that their
+    /// line names.
     ///
     /// # Errors
     /// They are larger than a record of the journal may be.
     pub fn new(tenant: TenantId, mut batch: LogBatch, received: TimestampMs) -> Result<Self, TooLarge> {
-        batch.grade(severity);
+        traces::join(&mut batch);
+        batch.grade(|line| severity(traces::message(line)));
         let encoded = postcard::to_stdvec(&batch).map_err(|_| TooLarge)?;
         let raw = snap::raw::Encoder::new().compress_vec(&encoded).map_err(|_| TooLarge)?;
         if raw.len() > crate::journal::MAX_BODY {

@@ -184,7 +184,7 @@ impl Fleet {
     pub fn start(
         options: &Options,
         restored: Option<Restored>,
-        mut journal: Option<Keeper>,
+        journal: Option<Keeper>,
     ) -> Result<(Self, FleetThreads), StartError> {
         let mut options = options.clone();
         if let Some(journal) = &journal {
@@ -203,6 +203,8 @@ impl Fleet {
         let senders: Arc<[Sender<Message>]> = senders.into();
         let kept = journal.as_ref().map(Keeper::kept).unwrap_or_default();
         let mut engine = Running::new(router, trainer, senders.clone());
+        #[cfg(feature = "search")]
+        let mut journal = journal;
         #[cfg(feature = "search")]
         let backlog = match &mut journal {
             Some(journal) => journal.start_index().map_err(StartError::Threads)?.map(|feed| {

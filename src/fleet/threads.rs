@@ -171,14 +171,15 @@ impl Takes for Running {
         let work = self.shards.iter().map(|_| Work::Lines { lines: lines.clone(), place: Place::default() });
         let work = work.collect();
         let (left, report) = (self.shards.len(), WriteReport::default());
-        let mut gathering = Gathering { left, report, reply, _done: None };
         #[cfg(feature = "search")]
-        if let Some(feed) = &self.feed {
+        let _done = self.feed.as_ref().map(|feed| {
             let (sender, done) = bounded(1);
-            gathering._done = Some(sender);
             feed.put((tenant, *received), &lines, request.end, done);
-        }
-        self.pass_on((tenant, *received), work, gathering);
+            sender
+        });
+        #[cfg(not(feature = "search"))]
+        let _done = None;
+        self.pass_on((tenant, *received), work, Gathering { left, report, reply, _done });
     }
 
     /// Tells all shards; gives the finding it was about, as it is now.

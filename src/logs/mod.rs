@@ -13,6 +13,7 @@ pub mod sessions;
 mod severity;
 mod sorted;
 mod template;
+pub mod traces;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

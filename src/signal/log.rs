@@ -1,5 +1,6 @@
 //! Log records, and batches of them.
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
@@ -255,6 +256,30 @@ impl LogBatch {
         place.text += before - text.len();
         place.attribute += attributes.len();
         Some(LogRecord { at, stream: stream as usize, labels, severity, trace_id, line, attributes, texts })
+    }
+
+    /// Joins records: `heads` tells for each the first record of those it belongs to, which is of the same stream; a record
+    /// that is its own head stays. Lines are joined by line breaks, all else is the head's.
+    pub fn gather(&mut self, heads: &[u32]) {
+        let mut behind = HashMap::<u32, String>::new();
+        for ((number, record), head) in self.records().enumerate().zip(heads) {
+            if *head != number as u32 {
+                let text = behind.entry(*head).or_default();
+                text.push('\n');
+                text.push_str(record.line);
+            }
+        }
+        let mut joined = Self { streams: self.streams.clone(), cut: self.cut, ..Self::default() };
+        for ((number, record), head) in self.records().enumerate().zip(heads) {
+            if *head != number as u32 {
+                continue;
+            }
+            let LogRecord { at, stream, severity, trace_id, line, .. } = record;
+            let whole = behind.get(head).map(|behind| format!("{line}{behind}"));
+            let told = LogLine { at, severity, trace_id, line: whole.as_deref().unwrap_or(line) };
+            joined.push(StreamRef(stream as u32), &told, record.attributes());
+        }
+        *self = joined;
     }
 
     /// Gives each record that has no severity the one that `find` sees in its line.

@@ -12,6 +12,7 @@ mod determinism;
 mod limits;
 mod loadgen;
 mod logs;
+mod logs_crash;
 mod logs_http;
 mod logs_listeners;
 mod memory;

@@ -276,7 +276,9 @@ impl From<ureq::http::Response<ureq::Body>> for Answer {
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         // The answers to range queries over all series are large.
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+        // The answers of OTLP are no text.
+        let body = String::from_utf8_lossy(&body).into_owned();
         Self { status: response.status().as_u16(), headers, body }
     }
 }

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::novelty::Novelty;
 use crate::{
     engine::slots::Record,
-    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes},
+    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes, traces::message},
     signal::{Identity, Labels, LogRecord, Severity, TimestampMs, WorkloadKey},
 };
 
@@ -98,7 +98,7 @@ impl Source {
 
     /// Takes a line; gives its template.
     pub(super) fn take(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateId {
-        let number = self.catalogue.parse(record.line.as_bytes(), reader);
+        let number = self.catalogue.parse(message(record.line).as_bytes(), reader);
         let severity = record.severity;
         self.severities[severity.map_or(Severity::ALL.len(), |severity| severity as usize)] = true;
         let place = number as usize;

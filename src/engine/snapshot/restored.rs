@@ -63,7 +63,7 @@ struct Portion {
     series: Vec<(u32, Box<SavedSeries<'static>>)>,
     workloads: Vec<(u32, Box<SavedWorkload<'static>>)>,
     reservoirs: Vec<SavedReservoir<'static>>,
-    sources: Vec<Box<Source>>,
+    sources: Vec<Source>,
 }
 
 impl Restored {
@@ -176,7 +176,7 @@ impl Part {
             portions[home(saved.key)].workloads.push((slot, saved));
         }
         for (_, source) in self.sources {
-            portions[home(source.workload())].sources.push(source);
+            portions[home(source.workload())].sources.push(*source);
         }
         // Rows belong to no series: any shard may keep them.
         portions[0].reservoirs = self.reservoirs.into_iter().map(|(_, saved)| saved).collect();
@@ -206,7 +206,7 @@ impl Portion {
     fn adopt(self, tenant: &mut Tenant, options: &Options, is_first: bool) {
         let Self { tenant: saved, texts, series, workloads, reservoirs, sources } = self;
         for source in sources {
-            tenant.sources.adopt(*source);
+            tenant.sources.adopt(source);
         }
         let mut symbols = Symbols { known: vec![None; texts.len()], texts: &texts };
         let mut slots = HashMap::with_capacity(series.len());

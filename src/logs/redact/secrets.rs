@@ -137,7 +137,7 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
         let end = name.len().checked_sub(key.len()).and_then(|at| name.as_bytes().get(at..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(key.as_bytes()))
     };
-    KEYS.iter().any(|key| ends(key)) && is_told(value.as_bytes())
+    KEYS.iter().any(ends) && is_told(value.as_bytes())
 }
 
 /// `Bearer abc…`, wherever it stands.

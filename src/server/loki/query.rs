@@ -16,7 +16,7 @@ pub(super) async fn range(question: Question) -> Result<Body, Plain> {
         // Senders give both to every query.
         Expr::Metric(_) | Expr::Vector(_) | Expr::Scalar(_) => (0, Order::default()),
     };
-    if question.parameters.get("interval").is_some_and(|interval| interval.trim_matches(['0', '.', 's']) != "") {
+    if question.parameters.duration("interval")?.is_some_and(|interval| interval != 0) {
         return Err(ApiError::bad_data("interval is not supported: every line is answered").into());
     }
     let request =
