@@ -24,6 +24,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -163,15 +164,12 @@ require('node:readline').createInterface({ input: process.stdin })
   .on('close', () => setTimeout(() => transport.close(() => process.exit(0)), 200));
 """
 
+# What it writes to standard output goes into `pino-loki`, which sends once in a second and nothing at the end of its input.
 PINO_LOKI = """
-const pino = require('pino');
-const [service, base] = process.argv.slice(2);
-const transport = pino.transport({ target: 'pino-loki', options: { host: base, labels: { service_name: service },
-  batching: { interval: 1 } } });
-const logger = pino(transport);
-transport.on('ready', () => require('node:readline').createInterface({ input: process.stdin })
+const logger = require('pino')();
+require('node:readline').createInterface({ input: process.stdin })
   .on('line', (number) => logger.warn({ user: `u${number}` }, `order ${number} stored`))
-  .on('close', () => setTimeout(() => transport.end(), 3000)));
+  .on('close', () => setTimeout(() => process.exit(0), 3000));
 """
 
 # ---- Configurations of the programs that tail a file.
@@ -321,7 +319,12 @@ class Node(Piped):
         return json.loads(about.read_text())["version"]
 
     def command(self):
-        return ["node", self.folder / "client.cjs", self.name, self.run.base]
+        command = ["node", self.folder / "client.cjs", self.name, self.run.base]
+        if self.name == "pino-loki":
+            shipper = ["node_modules/.bin/pino-loki", "--hostname", self.run.base, "--batching-interval", "1",
+                       "--labels", json.dumps({"service_name": self.name})]
+            command = ["sh", "-c", f"{shlex.join(map(str, command))} | {shlex.join(shipper)}"]
+        return command
 
 
 class Logger(Shipper):
