@@ -42,6 +42,7 @@ NODE_PACKAGES = ["@elastic/elasticsearch@9.4.3", "winston@3", "winston-loki@6.1.
 # Two lists, because the packages of one shipper exclude those of the other when they are installed.
 DEBIAN_PACKAGES = ["rsyslog rsyslog-elasticsearch", "syslog-ng-core syslog-ng-mod-http"]
 NUMBER = re.compile(r"order (\d+) stored")
+PAGE = 5000  # lines, the most that vigie and Loki give
 PACE = 200  # lines per second and shipper
 DOWN = 2.0  # seconds without vigie
 PATIENCE = 90.0  # seconds until what was sent must be there
@@ -477,14 +478,16 @@ class Run:
         """All lines of a service, page by page, as (stream, time, text). A page begins with the last time of the one before."""
         begin, end, found, seen = time.time_ns() - 3600 * 10**9, time.time_ns() + 3600 * 10**9, [], 0
         while True:
-            page = self.get("/loki/api/v1/query_range", query=f'{{service="{service}"}}', direction="forward", limit=1000,
+            page = self.get("/loki/api/v1/query_range", query=f'{{service="{service}"}}', direction="forward", limit=PAGE,
                             start=begin, end=end)["data"]["result"]
             rows = [(int(value[0]), stream["stream"], value[1]) for stream in page for value in stream["values"]]
             rows.sort(key=lambda row: row[0])
             found += rows[seen:]
-            if len(rows) < 1000:
+            if len(rows) < PAGE:
                 return found
-            # Lines of the last time that are here already come again, in the same order.
+            # Lines of the last time that are here already come again, in the same order. There must be fewer than a page
+            # of them: fluent-logger knows whole seconds alone.
+            assert rows[-1][0] > begin, f"more than {PAGE} lines of {service} at one time"
             begin, seen = rows[-1][0], sum(row[0] == rows[-1][0] for row in rows)
 
 
