@@ -23,16 +23,16 @@ use super::{
     tenant::{Context, Tenant},
 };
 use crate::{
-    logs::minutes::Minute,
+    logs::minutes::{MINUTE_MS, Minute},
     signal::{
         Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, SeriesKey, Severity, TenantId, TimestampMs,
     },
 };
 
-/// Series of the lines of a source by severity, per minute.
-pub const LINES: &str = "vigie_log_lines";
-/// Series of the lines of a template, per minute.
-pub const TEMPLATE_LINES: &str = "vigie_log_template_lines";
+/// Counters of the lines of a source by severity.
+pub const LINES: &str = "vigie_log_lines_total";
+/// Counters of the lines of a template.
+pub const TEMPLATE_LINES: &str = "vigie_log_template_lines_total";
 
 /// Event time between two looks which minutes are over, in ms.
 const LOOK_MS: i64 = 1_000;
@@ -111,10 +111,12 @@ pub struct Routes {
     pub(crate) newest: TimestampMs,
 }
 
-/// Value of a series at the end of a minute.
+/// Value of a counter at the end of a minute.
 struct Count {
     labels: Labels,
-    lines: u32,
+    lines: u64,
+    /// Those of the minute.
+    news: u64,
 }
 
 impl Shard {
@@ -181,8 +183,8 @@ impl Tenant {
         {
             let counts = source.counts(&minute);
             let news = source.news(&minute);
-            for Count { labels, lines } in counts {
-                self.write_count(&labels, minute.end(), lines, context, report);
+            for count in &counts {
+                self.write_count(count, minute.end(), context, report);
             }
             self.tell_news(slot, minute.end(), news, context);
         }
@@ -190,9 +192,8 @@ impl Tenant {
 
     fn write_count(
         &mut self,
-        labels: &Labels,
+        Count { labels, lines, news }: &Count,
         at: TimestampMs,
-        lines: u32,
         context: &mut Context<'_>,
         report: &mut WriteReport,
     ) {
@@ -202,14 +203,35 @@ impl Tenant {
             (None, Some(refusal)) => return report.refuse(refusal, 1, || labels.to_string()),
             (None, None) => {
                 report.created += 1;
-                self.register(identity, &labels.iter().collect::<Vec<_>>(), MetricKind::Gauge, context.options)
+                let pairs: Vec<_> = labels.iter().collect();
+                let slot = self.register(identity, &pairs, MetricKind::Counter, context.options);
+                // What is counted from now on began with nothing.
+                let before = Sample { at: at - MINUTE_MS, value: (*lines - *news) as f64 };
+                self.count(slot, before, labels, context, report);
+                slot
             }
         };
-        match self.observe(slot, Sample { at, value: f64::from(lines) }, None, context) {
+        self.count(slot, Sample { at, value: *lines as f64 }, labels, context, report);
+    }
+
+    fn count(
+        &mut self,
+        slot: u32,
+        sample: Sample,
+        labels: &Labels,
+        context: &mut Context<'_>,
+        report: &mut WriteReport,
+    ) {
+        match self.observe(slot, sample, None, context) {
             Ok(()) => report.samples += 1,
-            Err(refusal) => report.refuse(refusal, 1, || format!("{labels} at {at}")),
+            Err(refusal) => report.refuse(refusal, 1, || format!("{labels} at {}", sample.at)),
         }
     }
+}
+
+/// All severities, and behind them none.
+fn severities() -> impl Iterator<Item = Option<Severity>> {
+    Severity::ALL.into_iter().map(Some).chain([None])
 }
 
 impl Source {
@@ -224,22 +246,32 @@ impl Source {
     }
 
     /// What the series of this source say of a minute: also of severities and templates without a line, if they are awake.
-    fn counts(&self, minute: &Minute) -> Vec<Count> {
-        let mut by_template = BTreeMap::<_, u32>::new();
+    fn counts(&mut self, minute: &Minute) -> Vec<Count> {
+        let mut by_template = BTreeMap::<_, u64>::new();
         for (number, lines) in minute.templates() {
-            *by_template.entry(self.catalogue.root(number)).or_default() += lines;
+            let root = self.catalogue.root(number);
+            *by_template.entry(root).or_default() += u64::from(lines);
+            // Of those that were forgotten nothing was seen but their number.
+            if let Some(seen) = self.seen.get_mut(root as usize) {
+                seen.counted += u64::from(lines);
+            }
         }
-        let severities = Severity::ALL.into_iter().map(Some).chain([None]).zip(self.severities);
-        let of_severity = severities.filter(|(_, has_come)| *has_come).map(|(severity, _)| Count {
+        for (severity, counted) in severities().zip(&mut self.counted) {
+            *counted += u64::from(minute.of_severity(severity));
+        }
+        let of_severity = severities().zip(self.counted).filter(|(_, counted)| *counted > 0);
+        let of_severity = of_severity.map(|(severity, lines)| Count {
             labels: (self.labels.with(METRIC_NAME, LINES))
                 .with("severity", severity.map_or("none", |severity| severity.as_str())),
-            lines: minute.of_severity(severity),
+            lines,
+            news: u64::from(minute.of_severity(severity)),
         });
         let asleep = minute.end() - ASLEEP_MS;
         let awake = self.catalogue.counts().filter(|(number, _)| self.seen(*number).is_some_and(|s| s.last > asleep));
         let of_template = awake.map(|(number, _)| Count {
             labels: self.template_labels(number),
-            lines: by_template.get(&number).copied().unwrap_or(0),
+            lines: self.seen[number as usize].counted,
+            news: by_template.get(&number).copied().unwrap_or(0),
         });
         of_severity.chain(of_template).collect()
     }

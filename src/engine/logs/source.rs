@@ -56,8 +56,8 @@ pub(in crate::engine) struct Source {
     pub(super) minutes: Minutes,
     /// Of each template by its number; empty for aliases.
     pub(super) seen: Vec<Seen>,
-    /// Severities that have come, in the order of [`Severity::ALL`]; behind them none.
-    pub(super) severities: [bool; Severity::ALL.len() + 1],
+    /// Lines of minutes that are over by severity, in the order of [`Severity::ALL`]; behind them those without.
+    pub(super) counted: [u64; Severity::ALL.len() + 1],
     pub(super) novelty: Novelty,
 }
 
@@ -66,6 +66,8 @@ pub(in crate::engine) struct Source {
 pub(super) struct Seen {
     pub(super) first: TimestampMs,
     pub(super) last: TimestampMs,
+    /// Lines of minutes that are over.
+    pub(super) counted: u64,
     /// Severity of its first line.
     pub(super) severity: Option<Severity>,
     /// Its first line, perhaps cut off.
@@ -82,7 +84,7 @@ impl Source {
             catalogue: Catalogue::new(home.source.0),
             minutes: Minutes::default(),
             seen: Vec::new(),
-            severities: Default::default(),
+            counted: Default::default(),
             novelty: Novelty::new(born),
         }
     }
@@ -100,7 +102,6 @@ impl Source {
     pub(super) fn take(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateId {
         let number = self.catalogue.parse(message(record.line).as_bytes(), reader);
         let severity = record.severity;
-        self.severities[severity.map_or(Severity::ALL.len(), |severity| severity as usize)] = true;
         let place = number as usize;
         if place >= self.seen.len() {
             self.seen.resize_with(place + 1, Seen::default);
@@ -108,7 +109,7 @@ impl Source {
         let seen = &mut self.seen[place];
         if seen.example.is_empty() {
             let example = &record.line[..record.line.floor_char_boundary(EXAMPLE_BYTES)];
-            *seen = Seen { first: at, last: at, severity, example: example.into() };
+            *seen = Seen { first: at, last: at, counted: 0, severity, example: example.into() };
             self.novelty.note(number);
         }
         seen.last = seen.last.max(at);

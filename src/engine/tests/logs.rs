@@ -39,12 +39,13 @@ impl Run {
         report.lines
     }
 
-    /// All samples of a series, by its selector.
+    /// How much a counter has grown in each minute.
     fn counts(&self, metric: &str, pairs: &[(&str, &str)]) -> Vec<(i64, f64)> {
         let matchers: Vec<_> = pairs.iter().chain(&[("__name__", metric)]).map(|(n, v)| Matcher::equal(n, v)).collect();
         let found = self.engine.select(&self.tenant, &matchers, i64::MIN, i64::MAX);
         let minute = |sample: &Sample| ((sample.at - START) / MINUTE, sample.value);
-        found.iter().flat_map(|(_, samples)| samples.iter().map(minute)).collect()
+        let grown = |pair: &[Sample]| (minute(&pair[1]).0, pair[1].value - pair[0].value);
+        found.iter().flat_map(|(_, samples)| samples.windows(2).map(grown).collect::<Vec<_>>()).collect()
     }
 
     fn everything(&self) -> Vec<String> {
@@ -71,8 +72,9 @@ fn every_line_counts_once_and_silence_counts_too() {
     assert_eq!((cache.severity, cache.source.get("service")), (Some(Severity::Warn), Some("cart")));
     assert_eq!(cache.example, "WARN cache miss for item 0");
 
-    let misses = |run: &Run| run.counts("vigie_log_template_lines", &[("template", &cache.id), ("namespace", "shop")]);
-    let warnings = |run: &Run| run.counts("vigie_log_lines", &[("severity", "warn"), ("service", "cart")]);
+    let misses =
+        |run: &Run| run.counts("vigie_log_template_lines_total", &[("template", &cache.id), ("namespace", "shop")]);
+    let warnings = |run: &Run| run.counts("vigie_log_lines_total", &[("severity", "warn"), ("service", "cart")]);
     assert_eq!(misses(&run).len(), 4, "the fifth minute goes on");
     assert_eq!(misses(&run), warnings(&run));
     assert!(misses(&run).iter().all(|(_, lines)| (9.0..=11.0).contains(lines)));
@@ -85,7 +87,10 @@ fn every_line_counts_once_and_silence_counts_too() {
         ]));
     }
     assert_eq!(misses(&run)[5..], [(6, 0.0), (7, 0.0)]);
-    assert_eq!(run.counts("vigie_log_lines", &[("severity", "none"), ("service", "checkout")]).last(), Some(&(9, 2.0)));
+    assert_eq!(
+        run.counts("vigie_log_lines_total", &[("severity", "none"), ("service", "checkout")]).last(),
+        Some(&(9, 2.0))
+    );
 }
 
 #[test]
@@ -100,7 +105,7 @@ fn a_clock_that_is_wrong_moves_no_time() {
     let rows = run.engine.templates(&run.tenant);
     assert_eq!(rows[0].lines, 4);
     assert_eq!(
-        run.counts("vigie_log_lines", &[("severity", "info")])[0],
+        run.counts("vigie_log_lines_total", &[("severity", "info")])[0],
         (1, 2.0),
         "the one from the future is of now"
     );

@@ -3,7 +3,7 @@
 //!
 //! [`Listeners`] takes the addresses before any work is done that would be in vain without them; [`Listeners::start`] begins
 //! to read when there is an engine, and [`Listening::stop`] ends before the engine does. In between each connection is a task
-//! ([`connection`]) that reads, gathers lines for a moment, and keeps them by the same way as every other input ([`input`]).
+//! ([`connection`]) that reads, gathers lines for a moment, and keeps them by the same way as every other input ([`mod@input`]).
 //! Decoders are in [`crate::ingest::logs`].
 
 mod connection;
