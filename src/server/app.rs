@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -328,6 +329,13 @@ impl App {
     /// How fast tenants may add series.
     pub(super) fn pace(&self) -> &Pace {
         &self.0.pace
+    }
+
+    /// Returns when state is restored, at once if it is, and in any case after `period`.
+    pub(super) async fn restored(&self, period: Duration) {
+        let mut phase = self.0.phase.subscribe();
+        let is_restored = phase.wait_for(|phase| *phase != Phase::Starting);
+        let _ = tokio::time::timeout(period, is_restored).await;
     }
 
     /// Returns when the daemon is on its way out.

@@ -94,6 +94,8 @@ async fn take<T: Send + 'static>(
     request: Request,
     decode: impl FnOnce(&Kind, &[u8], &LogLimits, &mut LogBatch) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, Refused> {
+    // All senders wait for an answer; not all send again what is answered 503 (rsyslog does not).
+    app.restored(app.config().ingest.request_timeout.get()).await;
     app.check_writable()?;
     let headers = request.headers();
     if posted::is_foreign_page(headers, app.config().server.external_url.as_deref()) {
