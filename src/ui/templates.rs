@@ -140,15 +140,18 @@ fn draw(engine: &Fleet, tenant: &TenantId, entries: &mut [Entry], now: Timestamp
     ];
     let until = now - now.rem_euclid(MINUTE_MS);
     let after = until - MINUTES as i64 * MINUTE_MS;
-    let question = Question { tenant: tenant.clone(), matchers, after, until, wants_labels_only: false };
+    // A minute's lines are what its counter has grown by.
+    let before = after - MINUTE_MS;
+    let question = Question { tenant: tenant.clone(), matchers, after: before, until, wants_labels_only: false };
     let found: HashMap<_, _> =
         engine.select(&question)?.into_iter().map(|(labels, samples)| (key(&labels), samples)).collect();
     for entry in entries {
-        for sample in found.get(&key(&entry.row.source.with("template", &entry.row.id))).into_iter().flatten() {
+        let Some(samples) = found.get(&key(&entry.row.source.with("template", &entry.row.id))) else { continue };
+        for pair in samples.windows(2) {
             // A sample stands at the end of its minute.
-            let minute = usize::try_from((sample.at - after - 1).div_euclid(MINUTE_MS));
+            let minute = usize::try_from((pair[1].at - after - 1).div_euclid(MINUTE_MS));
             if let Some(lines) = minute.ok().and_then(|minute| entry.minutes.get_mut(minute)) {
-                *lines = sample.value as u64;
+                *lines = (pair[1].value - pair[0].value).max(0.0) as u64;
             }
         }
     }
