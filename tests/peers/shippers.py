@@ -611,6 +611,9 @@ def main():
         return print("\n".join(SHIPPERS))
     if arguments.fetch:
         fetch(pathlib.Path(arguments.work).resolve())
+    arguments.vigie = shutil.which(arguments.vigie) or parser.error(f"no program {arguments.vigie}")
+    # Ends what runs also when it is told to stop.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="vigie-shippers-"))
     run, shippers = Run(arguments, folder), []
     for name in arguments.only or SHIPPERS:
@@ -618,6 +621,8 @@ def main():
             shippers.append(SHIPPERS[name](name, run))
         except (Missing, subprocess.CalledProcessError, StopIteration) as why:
             print(f"skipped: {name}: {why}", file=sys.stderr)
+    if not shippers:
+        return 0
     missing = None
     try:
         run.start()
