@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use list::{TemplateList, TemplateRow};
 pub use source::Home;
+use source::Seen;
 pub(super) use source::{Source, SourceKey};
 
 use super::{
@@ -267,7 +268,8 @@ impl Source {
             news: u64::from(minute.of_severity(severity)),
         });
         let asleep = minute.end() - ASLEEP_MS;
-        let awake = self.catalogue.counts().filter(|(number, _)| self.seen(*number).is_some_and(|s| s.last > asleep));
+        let is_awake = |seen: &Seen| seen.first < minute.end() && seen.last > asleep;
+        let awake = self.catalogue.counts().filter(|(number, _)| self.seen(*number).is_some_and(is_awake));
         let of_template = awake.map(|(number, _)| Count {
             labels: self.template_labels(number),
             lines: self.seen[number as usize].counted,

@@ -40,12 +40,14 @@ impl Novelty {
         self.fresh.push(template);
     }
 
-    /// Takes what is new as of a minute that is over. `lines` are all of the source so far.
-    pub(super) fn take(&mut self) -> Vec<TemplateNumber> {
-        std::mem::take(&mut self.fresh)
+    /// Takes those that are new as of a minute that is over.
+    pub(super) fn take(&mut self, is_over: impl Fn(&TemplateNumber) -> bool) -> Vec<TemplateNumber> {
+        let (over, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(is_over);
+        self.fresh = fresh;
+        over
     }
 
-    /// Whether a template, new by `at`, is remarkable. To be asked once for each.
+    /// Whether a template, new by `at`, is remarkable in a source that has had so many lines. To be asked once for each.
     pub(super) fn is_remarkable(&mut self, at: TimestampMs, lines: u64, severity: Option<Severity>) -> bool {
         if at - self.born < LEARNING_MS || lines < LEARNING_LINES {
             return false;

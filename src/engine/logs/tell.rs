@@ -30,7 +30,8 @@ pub(super) struct News {
 impl Source {
     /// What came for the first time and is worth a finding, as of the end of a minute.
     pub(super) fn news(&mut self, minute: &Minute) -> Vec<News> {
-        let fresh = self.novelty.take();
+        let is_here = |number: &TemplateNumber| self.seen.get(*number as usize).is_none_or(|s| s.first < minute.end());
+        let fresh = self.novelty.take(is_here);
         let mut news = Vec::new();
         for number in fresh {
             // It has turned out to be one that is known.
@@ -38,8 +39,7 @@ impl Source {
                 continue;
             }
             let Some(seen) = self.seen.get(number as usize) else { continue };
-            let (at, lines) = (minute.end().max(seen.first), self.catalogue.lines());
-            if self.novelty.is_remarkable(at, lines, seen.severity) {
+            if self.novelty.is_remarkable(minute.end(), self.catalogue.lines(), seen.severity) {
                 news.push(News {
                     series: self.template_key(number),
                     labels: self.template_labels(number),
