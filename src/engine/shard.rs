@@ -137,13 +137,18 @@ impl Shard {
 
     /// What is to be done when a request is written, of which this is the report.
     pub fn end_write(&mut self, id: &TenantId, request: &WriteRequest, received: TimestampMs, report: &WriteReport) {
+        if report.refused.keys().any(|why| why.is_limit()) {
+            // Time passes also for a tenant of which only new series come: those that have ended must leave to make room.
+            let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
+            let tenant = self.tenant_mut(id);
+            tenant.newest = tenant.newest.max(newest);
+        }
+        self.settle(id, received);
+    }
+
+    /// Looks whether what a tenant sends is of the present, and for series that have ended.
+    pub(super) fn settle(&mut self, id: &TenantId, received: TimestampMs) {
         let is_swept = self.with_context(id, received, &mut |_| {}, |tenant, context| {
-            if report.refused.keys().any(|why| why.is_limit()) {
-                // Time passes also for a tenant of which only new series come: those that have ended must leave to make
-                // room.
-                let newest = request.max_timestamp().unwrap_or(TimestampMs::MIN).min(received);
-                tenant.newest = tenant.newest.max(newest);
-            }
             tenant.lags = !context.is_present(tenant.newest);
             tenant.sweep(context)
         });

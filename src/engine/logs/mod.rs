@@ -131,26 +131,26 @@ impl Shard {
         received: TimestampMs,
         templates: &[AtomicU64],
     ) -> u64 {
-        let mut reader = std::mem::take(&mut self.reader);
-        let (shard, latest) = (self.number, received.saturating_add(self.options.ahead_ms));
-        let sources = &mut self.tenant_mut(id).sources;
+        self.tenant_mut(id);
+        let Self { tenants, reader, options, number: shard, .. } = self;
+        let Some(tenant) = tenants.get_mut(id) else { return 0 };
+        let latest = received.saturating_add(options.ahead_ms);
         let mut lines = 0;
         for _ in 0..count {
             let number = place.record;
             let Some(record) = batch.next(place) else { break };
-            let Some((_, home)) = routes.streams.get(record.stream).filter(|(home, _)| *home == shard) else {
+            let Some((_, home)) = routes.streams.get(record.stream).filter(|(home, _)| home == shard) else {
                 continue;
             };
             // A clock that is ahead tells nothing of the time.
             let at = record.at.map(|at| at.div_euclid(1_000_000)).filter(|at| *at <= latest).unwrap_or(received);
-            let Some(source) = sources.of(*home, record.labels, at) else { continue };
-            let template = source.take(&record, at, &mut reader);
+            let Some(source) = tenant.sources.of(*home, record.labels, at) else { continue };
+            let template = source.take(&record, at, reader);
             if let Some(place) = templates.get(number) {
                 place.store(template.0, Ordering::Relaxed);
             }
             lines += 1;
         }
-        self.reader = reader;
         lines
     }
 
@@ -172,6 +172,7 @@ impl Shard {
                 }
             }
         });
+        self.settle(id, received);
         report
     }
 }

@@ -169,3 +169,15 @@ fn shards_and_restarts_make_no_difference() {
         assert_eq!((found.len(), differ), (expected.len(), None));
     }
 }
+
+#[test]
+fn a_tenant_with_nothing_but_logs_keeps_a_window() {
+    let mut run = Run::new(Options { window_ms: 20 * MINUTE, ..Options::default() });
+    for minute in 0..60 {
+        run.log(&ordinary(minute));
+    }
+    let minutes = run.counts("vigie_log_lines_total", &[("severity", "warn"), ("service", "cart")]);
+    assert!(minutes.len() < 45, "{} minutes of a window of 20, in chunks", minutes.len());
+    let templates = run.engine.templates(&run.tenant);
+    assert_eq!(templates.iter().filter(|row| row.source.get("service") == Some("cart")).count(), 2);
+}
