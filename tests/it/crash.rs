@@ -175,7 +175,9 @@ fn killed_under_a_real_sender() {
         let up = query(&vigie.url(""), "up{job=\"self\"}[30m]");
         up.first().is_some_and(|series| series.samples.len() >= SCRAPES).then_some(())
     });
+    // Late enough that no scrape from before is still being stored.
     let at = now_ms();
+    sleep(Duration::from_secs(5));
     // What Prometheus has, vigie has in the end: it sends again until it hears a yes.
     let window = "{job=~\"node|self\"}[30m]";
     let sent = by_labels(query_at(&prometheus, window, at));
