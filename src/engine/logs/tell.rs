@@ -70,7 +70,7 @@ impl Tenant {
     /// Opens a finding for each new template, and closes those of templates that are not new any more.
     pub(super) fn tell_news(&mut self, slot: u32, at: TimestampMs, news: Vec<News>, context: &Context<'_>) {
         self.end_news(at, context.options);
-        if self.lags || !context.is_present(at) {
+        if !context.is_present(at) {
             return;
         }
         let service = self.sources.slots.get(slot).map(|source| source.labels.to_string()).unwrap_or_default();
