@@ -150,8 +150,6 @@ impl Tenant {
             Transition::None => {}
         }
         self.name_episode(slot, at, context.archive);
-        let behind = self.findings.get_mut(subject).map(|case| case.finding.labels.clone());
-        let behind = behind.and_then(|labels| self.lines_behind(&labels));
         let Some(series) = self.series.get(slot) else { return };
         let floor = series.state.floor();
         let Some(case) = self.findings.get_mut(subject) else { return };
@@ -189,10 +187,19 @@ impl Tenant {
                 siblings: finding.siblings,
                 companions: &finding.companions,
             });
-            if let Some((words, example)) = behind {
-                finding.sentence += &words;
-                finding.lines = vec![example];
-            }
+            self.quote_lines(subject);
+        }
+    }
+
+    /// Adds to what was just said of a series of logs which lines it is about.
+    fn quote_lines(&mut self, subject: Subject) {
+        let labels = self.findings.get_mut(subject).map(|case| case.finding.labels.clone());
+        let behind = labels.and_then(|labels| self.lines_behind(&labels));
+        if let Some((words, example)) = behind
+            && let Some(case) = self.findings.get_mut(subject)
+        {
+            case.finding.sentence += &words;
+            case.finding.lines = vec![example];
         }
     }
 

@@ -131,11 +131,9 @@ impl Feed {
     /// The thread has ended.
     pub(super) fn settle(&self) -> io::Result<()> {
         let (reply, settled) = bounded(1);
-        let gone = |_| io::Error::other("the index over log lines has ended");
-        self.messages
-            .send(Message::Settle(reply))
-            .map_err(|_| io::Error::other("the index over log lines has ended"))?;
-        settled.recv().map_err(gone)
+        let is_sent = self.messages.send(Message::Settle(reply)).is_ok();
+        let is_settled = is_sent && settled.recv().is_ok();
+        is_settled.then_some(()).ok_or_else(|| io::Error::other("the index over log lines has ended"))
     }
 }
 

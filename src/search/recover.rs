@@ -7,12 +7,25 @@ use std::{
 
 use super::{
     Day, SearchError,
+    catalog::Catalog,
     segment::{Name, Segment},
 };
 use crate::signal::TenantId;
 
+/// Fills the catalog with what was committed, in the place of all that is in it. Returns the position of the last commit.
+pub(super) fn committed(folder: &Path, catalog: &Catalog) -> Result<u64, SearchError> {
+    let position = position(folder)?;
+    let mut all = Vec::new();
+    for (tenant, day, path) in days(folder)? {
+        let segments = segments(&path, position)?;
+        all.extend(segments.into_iter().map(|segment| (tenant.clone(), day, segment)));
+    }
+    catalog.reset(all);
+    Ok(position)
+}
+
 /// The position that was written last; 0 when there is none.
-pub(super) fn position(folder: &Path) -> Result<u64, SearchError> {
+fn position(folder: &Path) -> Result<u64, SearchError> {
     let path = folder.join("@position");
     match fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().map_err(|e| SearchError::damaged(path, e)),
@@ -50,7 +63,7 @@ fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, SearchError> {
 
 /// Removes from a day's folder what was not committed or has been merged; returns the rest in order. A segment that cannot
 /// be read is left where it is, and out.
-pub(super) fn segments(folder: &Path, position: u64) -> Result<Vec<Segment>, SearchError> {
+fn segments(folder: &Path, position: u64) -> Result<Vec<Segment>, SearchError> {
     let mut names = Vec::new();
     let mut gone = Vec::new();
     for (text, path) in folders(folder)? {

@@ -98,12 +98,8 @@ impl Writer {
     /// The folder cannot be read or written, or the position in it is none.
     pub fn open(folder: &Path, options: Options) -> Result<(Self, u64), SearchError> {
         fs::create_dir_all(folder).map_err(SearchError::io(folder))?;
-        let position = recover::position(folder)?;
         let catalog = Arc::new(Catalog::default());
-        for (tenant, day, path) in recover::days(folder)? {
-            let segments = recover::segments(&path, position)?;
-            catalog.add(segments.into_iter().map(|segment| (tenant.clone(), day, segment)));
-        }
+        let position = recover::committed(folder, &catalog)?;
         let (schema, fields) = schema::schema();
         let writer = Self {
             folder: folder.into(),
@@ -131,13 +127,7 @@ impl Writer {
         self.is_broken = true;
         self.open.clear();
         self.pending.clear();
-        let position = recover::position(&self.folder)?;
-        let mut all = Vec::new();
-        for (tenant, day, path) in recover::days(&self.folder)? {
-            let segments = recover::segments(&path, position)?;
-            all.extend(segments.into_iter().map(|segment| (tenant.clone(), day, segment)));
-        }
-        self.catalog.reset(all);
+        let position = recover::committed(&self.folder, &self.catalog)?;
         self.unlooked = 0;
         self.is_broken = false;
         Ok(position)

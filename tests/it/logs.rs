@@ -133,7 +133,7 @@ fn sessions_are_learnt_and_judged() {
 /// The reference that the parser was designed with, where it is: every line in the same group, with the same text.
 #[test]
 fn templates_are_those_of_the_reference() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = Path::new("../shared");
     let (reference, sets) = (shared.join("prototypes/logparse.py"), shared.join("datasets/loghub"));
     if !reference.exists() || !sets.exists() {
         eprintln!("skipped: no reference parser and public log sets beside this folder");

@@ -18,7 +18,7 @@ const PATHS: [(&str, &str); 5] = [
 fn clients_are_content_and_every_line_is_counted() {
     let Some(python) = clients("clients_are_content_and_every_line_is_counted") else { return };
     let vigie = Vigie::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/ship.py");
+    let script = Path::new("tests/peers/ship.py");
     let shipped = Command::new(python).arg(script).arg(vigie.url("")).output().unwrap();
     assert!(shipped.status.success(), "{}", String::from_utf8_lossy(&shipped.stderr));
     let taken: BTreeMap<String, u64> = serde_json::from_slice(&shipped.stdout).unwrap();

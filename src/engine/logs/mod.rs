@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use list::{TemplateList, TemplateRow};
-pub use source::Home;
+pub(super) use source::Home;
 use source::Seen;
 pub(super) use source::{Source, SourceKey};
 
@@ -25,9 +25,7 @@ use super::{
 };
 use crate::{
     logs::minutes::{MINUTE_MS, Minute},
-    signal::{
-        Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, SeriesKey, Severity, TenantId, TimestampMs,
-    },
+    signal::{Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, Severity, TenantId, TimestampMs},
 };
 
 /// Counters of the lines of a source by severity.
@@ -241,10 +239,6 @@ impl Source {
     fn template_labels(&self, number: crate::logs::TemplateNumber) -> Labels {
         let id = self.catalogue.id(number).to_string();
         self.labels.with(METRIC_NAME, TEMPLATE_LINES).with("template", &id)
-    }
-
-    fn template_key(&self, number: crate::logs::TemplateNumber) -> SeriesKey {
-        Identity::of(&self.template_labels(number)).series
     }
 
     /// What the series of this source say of a minute: also of severities and templates without a line, if they are awake.

@@ -21,7 +21,7 @@ pub(in crate::engine) struct SourceKey(u64);
 
 /// Whose lines a stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Home {
+pub(in crate::engine) struct Home {
     pub(in crate::engine) source: SourceKey,
     /// The workload of the series that count its lines; its shard has the source too.
     pub(in crate::engine) workload: WorkloadKey,

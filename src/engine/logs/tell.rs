@@ -7,8 +7,8 @@ use crate::{
         options::Options,
         tenant::{Context, Tenant},
     },
-    logs::{TemplateNumber, minutes::Minute},
-    signal::{Driver, Finding, FindingScope, Kind, Labels, METRIC_NAME, SeriesKey, Severity, TimestampMs},
+    logs::{TemplateId, TemplateNumber, minutes::Minute},
+    signal::{Driver, Finding, FindingScope, Identity, Kind, Labels, METRIC_NAME, SeriesKey, Severity, TimestampMs},
 };
 
 /// How long a template is new, in ms.
@@ -40,9 +40,10 @@ impl Source {
             }
             let Some(seen) = self.seen.get(number as usize) else { continue };
             if self.novelty.is_remarkable(minute.end(), self.catalogue.lines(), seen.severity) {
+                let labels = self.template_labels(number);
                 news.push(News {
-                    series: self.template_key(number),
-                    labels: self.template_labels(number),
+                    series: Identity::of(&labels).series,
+                    labels,
                     lines: self.catalogue.lines_of(number),
                     first: seen.first,
                     text: shown(&self.catalogue.text(number)),
@@ -54,8 +55,9 @@ impl Source {
     }
 
     fn number_of(&self, id: &str) -> Option<TemplateNumber> {
-        let known = self.catalogue.counts().find(|(number, _)| self.catalogue.id(*number).to_string() == id)?;
-        Some(known.0)
+        let id = TemplateId(u64::from_str_radix(id, 16).ok()?);
+        let known = self.catalogue.counts().find(|(number, _)| self.catalogue.id(*number) == id);
+        known.map(|(number, _)| number)
     }
 
     /// The template that lines of a severity have had lately.

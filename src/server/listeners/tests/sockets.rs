@@ -107,7 +107,10 @@ async fn an_address_that_is_taken_is_named_with_its_entry() {
 
 #[cfg(feature = "tls")]
 mod tls {
-    use std::{path::PathBuf, sync::Arc};
+    use std::{
+        path::{Path, PathBuf},
+        sync::Arc,
+    };
 
     use rustls::{
         ClientConfig, RootCertStore,
@@ -119,9 +122,9 @@ mod tls {
     use super::*;
     use crate::config::TlsFiles;
 
-    /// A certificate for localhost that signs itself, and its key. It protects nothing.
+    /// A certificate for localhost that signs itself, and its key. It protects nothing. (Tests run in the folder of the project.)
     fn file(name: &str) -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/server/listeners/fixtures").join(name)
+        Path::new("src/server/listeners/fixtures").join(name)
     }
 
     fn files() -> TlsFiles {
