@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Reader,
+    parameters::{Parameters, RareValue},
     template::{TemplateId, Templates},
 };
+use crate::signal::TimestampMs;
 
 /// Number of a template in the catalogue that it was found for. It stays true: when templates turn out to be one, the later
 /// ones become aliases of the first, see [`Catalogue::root`].
@@ -99,6 +101,18 @@ impl Catalogue {
     #[must_use]
     pub fn text(&self, number: TemplateNumber) -> String {
         self.templates.text(number)
+    }
+
+    /// Notes the parameters of a line, the one that was parsed last; tells if one of them is rare.
+    pub fn look(
+        &self,
+        (line, at): (&str, TimestampMs),
+        number: TemplateNumber,
+        reader: &Reader,
+        parameters: &mut Parameters,
+    ) -> Option<RareValue> {
+        let (version, form) = self.templates.form_of(number);
+        parameters.look(reader.said(line), at, version, form)
     }
 
     /// Templates that are not aliases, with the number of lines of each, in the order of their first lines. The numbers add

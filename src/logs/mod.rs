@@ -8,6 +8,7 @@ mod catalogue;
 mod front;
 mod mask;
 pub mod minutes;
+pub mod parameters;
 pub mod redact;
 pub mod sessions;
 mod severity;
@@ -27,7 +28,7 @@ pub use template::TemplateId;
 /// What lines of any number of sources are read with; what is known of them is in their [`Catalogue`]s.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// What a line of JSON or logfmt says.
+    /// What a line of JSON or logfmt says; else empty.
     message: Vec<u8>,
     masker: Masker,
     cache: Cache,
@@ -36,10 +37,18 @@ pub struct Reader {
 impl Reader {
     /// The masked form of a line, and its hash for the catalogue with this seed: of JSON and logfmt the message and the keys.
     fn read(&mut self, line: &[u8], seed: u64) -> (&[u8], u64, &mut Cache) {
-        let line = if front::message(line, &mut self.message) { &self.message } else { line };
-        let masked = self.masker.mask(line);
+        if !front::message(line, &mut self.message) {
+            self.message.clear();
+        }
+        let said = if self.message.is_empty() { line } else { &self.message };
+        let masked = self.masker.mask(said);
         // 0 is nothing in the cache.
         (masked, xxh3_64_with_seed(masked, seed).max(1), &mut self.cache)
+    }
+
+    /// What the line that was read last says, given that line: its template was found by that.
+    fn said<'a>(&'a self, line: &'a str) -> &'a str {
+        if self.message.is_empty() { line } else { std::str::from_utf8(&self.message).unwrap_or_default() }
     }
 }
 

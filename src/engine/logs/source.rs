@@ -3,15 +3,24 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::novelty::Novelty;
+use super::novelty::{Budget, Novelty};
 use crate::{
     engine::slots::Record,
-    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes, traces::message},
+    logs::{
+        Catalogue, Reader, TemplateId, TemplateNumber,
+        minutes::Minutes,
+        parameters::{Parameters, RareValue},
+        traces::message,
+    },
     signal::{Identity, Labels, LogRecord, Severity, TimestampMs, WorkloadKey},
 };
 
 /// Longest example that is kept of a template, in bytes.
 const EXAMPLE_BYTES: usize = 300;
+/// Lines of a template whose parameters are looked at in a minute.
+const LOOKED_AT: u32 = 64;
+/// Rare values of a minute that are remembered until it is over.
+const RARE: usize = 64;
 /// What a source is called whose lines do not tell.
 const UNKNOWN: &str = "unknown";
 
@@ -59,6 +68,19 @@ pub(in crate::engine) struct Source {
     /// Lines of minutes that are over by severity, in the order of [`Severity::ALL`]; behind them those without.
     pub(super) counted: [u64; Severity::ALL.len() + 1],
     pub(super) novelty: Novelty,
+    /// Rare values that have not been told of, and how many there were lately.
+    pub(super) rare: Vec<Rare>,
+    pub(super) rare_lately: Budget,
+}
+
+/// A rare value, and where it stood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rare {
+    pub(super) template: TemplateNumber,
+    pub(super) at: TimestampMs,
+    pub(super) value: RareValue,
+    /// The line, perhaps cut off.
+    pub(super) line: String,
 }
 
 /// What was seen of a template.
@@ -72,6 +94,7 @@ pub(super) struct Seen {
     pub(super) severity: Option<Severity>,
     /// Its first line, perhaps cut off.
     pub(super) example: Box<str>,
+    pub(super) parameters: Parameters,
 }
 
 impl Source {
@@ -86,6 +109,8 @@ impl Source {
             seen: Vec::new(),
             counted: Default::default(),
             novelty: Novelty::new(born),
+            rare: Vec::new(),
+            rare_lately: Budget::default(),
         }
     }
 
@@ -100,7 +125,8 @@ impl Source {
 
     /// Takes a line; gives its template.
     pub(super) fn take(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateId {
-        let number = self.catalogue.parse(message(record.line).as_bytes(), reader);
+        let said = message(record.line);
+        let number = self.catalogue.parse(said.as_bytes(), reader);
         let severity = record.severity;
         let place = number as usize;
         if place >= self.seen.len() {
@@ -108,12 +134,16 @@ impl Source {
         }
         let seen = &mut self.seen[place];
         if seen.example.is_empty() {
-            let example = &record.line[..record.line.floor_char_boundary(EXAMPLE_BYTES)];
-            *seen = Seen { first: at, last: at, counted: 0, severity, example: example.into() };
+            *seen = Seen { first: at, last: at, severity, example: example(record.line).into(), ..Seen::default() };
             self.novelty.note(number);
         }
         seen.last = seen.last.max(at);
-        self.minutes.count(at, severity, number);
+        if self.minutes.count(at, severity, number).is_some_and(|lines| lines <= LOOKED_AT)
+            && let Some(value) = self.catalogue.look((said, at), number, reader, &mut seen.parameters)
+            && self.rare.len() < RARE
+        {
+            self.rare.push(Rare { template: number, at, value, line: example(record.line).to_owned() });
+        }
         self.catalogue.id(number)
     }
 
@@ -121,6 +151,11 @@ impl Source {
     pub(super) fn seen(&self, number: TemplateNumber) -> Option<&Seen> {
         self.seen.get(number as usize)
     }
+}
+
+/// As much of a line as is kept as an example.
+fn example(line: &str) -> &str {
+    &line[..line.floor_char_boundary(EXAMPLE_BYTES)]
 }
 
 impl Record for Source {

@@ -183,3 +183,46 @@ fn a_template_that_does_not_come_again_has_no_series_in_the_end() {
     assert!(run.counts("vigie_log_template_lines_total", &[("service", "mail")]).is_empty());
     assert_eq!(run.engine.templates(&run.tenant).len(), 2, "it is known all the same");
 }
+
+#[test]
+fn a_value_that_was_never_there_is_told() {
+    let mut run = Run::new(Options::default());
+    let of_minute = |minute: i64, state: &str| {
+        let line = |i: i64| {
+            let state = if i == 0 { state } else { ["approved", "settled", "approved"][i as usize % 3] };
+            format!("payment {} by way of shop-{} is {state} after {} ms", minute * 10 + i, i % 4, 20 + i)
+        };
+        let lines: Vec<String> = (0..6)
+            .map(line)
+            .chain((0..4).map(|i| format!("payment {i} is {}", ["void", "due", "open", "late"][i])))
+            .collect();
+        let at = START + minute * MINUTE;
+        batch(&lines.iter().map(|line| ("checkout", at, line.as_str())).collect::<Vec<_>>())
+    };
+    // Words are a value only where there are several: so that it has many of them at the beginning.
+    for (minute, state) in ["refused", "held", "queued", "booked"].into_iter().cycle().take(40).enumerate() {
+        run.log(&of_minute(minute as i64, state));
+    }
+    for minute in 40..3_000 {
+        run.log(&of_minute(minute, if minute == 2_950 { "charged-back" } else { "approved" }));
+    }
+    let rows = run.engine.templates(&run.tenant);
+    let row = rows.iter().find(|row| row.text == "payment <*> by way of shop-<*> is <*> after <*> ms").unwrap();
+    let state = &row.parameters[2];
+    assert_eq!((state.kind.as_str(), state.distinct, state.values[0].0.as_str()), ("word", Some(7), "approved"));
+    let findings = run.engine.findings(&run.tenant);
+    let rare: Vec<_> = findings.iter().filter(|finding| finding.kind == Kind::RareValue).collect();
+    assert_eq!(rare.len(), 1, "{rare:#?}");
+    assert_eq!(rare[0].lines, ["payment 29500 by way of shop-0 is charged-back after 20 ms"]);
+    assert!(
+        rare[0].sentence.contains("says \"charged-back\" where it said \"approved\", \"settled\", "),
+        "{}",
+        rare[0].sentence
+    );
+    assert!(
+        rare[0].sentence.contains("\"payment <*> by way of shop-<*> is charged-back after <*> ms\""),
+        "{}",
+        rare[0].sentence
+    );
+    assert_eq!(rare[0].status, FindingStatus::Resolved, "half an hour later it is not new any more");
+}

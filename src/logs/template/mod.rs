@@ -58,6 +58,8 @@ struct Template {
     form: Form,
     /// Whether it holds words that became values, so that it may cover other forms.
     is_wide: bool,
+    /// How often its text has changed.
+    changes: u32,
 }
 
 /// What was seen at one place while everything else was the same.
@@ -123,6 +125,12 @@ impl Templates {
         self.form(self.root(number)).shown()
     }
 
+    /// Text of a template with one byte for each value, and how often it has changed.
+    pub(super) fn form_of(&self, number: Number) -> (u32, impl FnOnce() -> Vec<u8>) {
+        let Template { form, changes, .. } = &self.templates[self.root(number) as usize];
+        (*changes, || form.text())
+    }
+
     /// What was merged, and into what, since it was last asked.
     pub(super) fn take_merged(&mut self) -> Vec<(Number, Number)> {
         std::mem::take(&mut self.merged)
@@ -146,9 +154,9 @@ impl Templates {
         let signature = form.signature();
         if let Some(known) = self.by_signature.get(&signature.hash) {
             let known = self.root(*known);
-            let own = &mut self.templates[known as usize].form;
-            if own.signature().hash == signature.hash {
-                own.absorb(&form);
+            let Template { form: own, changes, .. } = &mut self.templates[known as usize];
+            if own.signature().hash == signature.hash && own.absorb(&form) {
+                *changes += 1;
             }
             return known;
         }
@@ -165,7 +173,7 @@ impl Templates {
     fn add(&mut self, form: Form) -> Number {
         let number = self.templates.len() as Number;
         let id = TemplateId(form::hash(&form.text()));
-        self.templates.push(Template { id, parent: number, form, is_wide: false });
+        self.templates.push(Template { id, parent: number, form, is_wide: false, changes: 0 });
         number
     }
 
@@ -380,6 +388,7 @@ impl Templates {
         templates.iter().filter(|known| **known != new).for_each(|known| self.merge(*known, new));
         let template = &mut self.templates[new as usize];
         template.form = common;
+        template.changes += 1;
         if !std::mem::replace(&mut template.is_wide, true) {
             self.wide.entry(length).or_default().push(new);
         }
