@@ -49,7 +49,10 @@ impl Catalogue {
         let number = match cache.get(hash) {
             Some(known) => self.templates.root(known),
             None => {
-                let number = self.templates.place(masked);
+                let number = match masked.patterns.iter().find(|pattern| pattern.holds(masked.text)) {
+                    Some(own) => self.templates.own(own),
+                    None => self.templates.place(masked.text),
+                };
                 cache.insert(hash, number);
                 self.take_merged();
                 number

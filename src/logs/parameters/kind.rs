@@ -18,6 +18,8 @@ pub enum ValueKind {
     Size,
     /// A number with `%`; measured in per cent.
     Percent,
+    /// A date, a time of day, or both.
+    Time,
     /// An IP address, perhaps with a port, or a host with a port.
     Address,
     /// A UUID, or another name that holds digits.
@@ -64,12 +66,13 @@ const SIZES: [(&str, f64); 14] = [
 
 impl ValueKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Integer,
         Self::Decimal,
         Self::Duration,
         Self::Size,
         Self::Percent,
+        Self::Time,
         Self::Address,
         Self::Identifier,
         Self::Path,
@@ -87,6 +90,7 @@ impl ValueKind {
         let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
         let kind = match value {
             "" => Self::Text,
+            _ if is_time(value) => Self::Time,
             _ if value.contains(char::is_whitespace) => Self::Text,
             _ if is_address(value) => Self::Address,
             _ if value.contains("://") || value.starts_with(['/', '~', '.']) && value.contains('/') => Self::Path,
@@ -105,6 +109,18 @@ impl ValueKind {
         matches!(self, Self::Integer | Self::Word)
     }
 
+    /// The unit of what is measured, to stand behind a number; `None` where values are not numbers.
+    #[must_use]
+    pub fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Integer | Self::Decimal => Some(""),
+            Self::Duration => Some(" s"),
+            Self::Size => Some(" bytes"),
+            Self::Percent => Some(" %"),
+            Self::Time | Self::Address | Self::Identifier | Self::Path | Self::Word | Self::Text => None,
+        }
+    }
+
     /// What it is called.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -114,6 +130,7 @@ impl ValueKind {
             Self::Duration => "duration",
             Self::Size => "size",
             Self::Percent => "percent",
+            Self::Time => "time",
             Self::Address => "address",
             Self::Identifier => "identifier",
             Self::Path => "path",
@@ -158,6 +175,19 @@ fn measure(value: &str) -> Option<(ValueKind, f64)> {
     }
 }
 
+/// A date like 2006-01-02 or 2006/01/02, or a time like 15:04:05, and nothing longer beside it than names of months.
+fn is_time(value: &str) -> bool {
+    let parts = value.split([' ', 'T', 'Z', ',']).map(|part| part.trim_matches(['[', ']']));
+    parts.filter(|part| part.len() >= 8).any(|part| {
+        let digits = |at: usize| part.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        let marks = |places: [usize; 2], of: &[u8]| {
+            places.iter().all(|at| part.as_bytes().get(*at).is_some_and(|byte| of.contains(byte)))
+        };
+        [0, 1, 3, 4, 6, 7].into_iter().all(digits) && marks([2, 5], b":/")
+            || [0, 1, 2, 3, 5, 6, 8, 9].into_iter().all(digits) && marks([4, 7], b"-/.")
+    })
+}
+
 fn is_address(value: &str) -> bool {
     let bare = value.trim_start_matches('/');
     let is_ip = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
@@ -191,6 +221,10 @@ mod tests {
             ("::1", Address, None),
             ("[::1]:80", Address, None),
             ("db.shop.svc:5432", Address, None),
+            ("Dec 10 07:34:33", Time, None),
+            ("2006-01-02T15:04:05.123Z", Time, None),
+            ("10/10/06", Time, None),
+            ("12.34.56.78", Address, None),
             ("blk_-160", Identifier, None),
             ("5E", Identifier, None),
             ("deadbeef01", Identifier, None),

@@ -4,7 +4,6 @@
 //! line is laid against the text of its template, piece by piece; where it does not fit, nothing is noted.
 
 mod kind;
-mod pieces;
 mod values;
 
 use std::borrow::Cow;
@@ -12,10 +11,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use kind::ValueKind;
-use pieces::Pieces;
 pub use values::Summary;
 use values::Values;
 
+use super::pieces::Pieces;
 use crate::signal::TimestampMs;
 
 /// Parameters of a template that are looked at.

@@ -1,17 +1,23 @@
 //! The values of one parameter.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::ValueKind;
-use crate::signal::TimestampMs;
+use crate::{anomaly::number, signal::TimestampMs};
 
 /// Values that are told apart; when there are more, so many of the most frequent are kept.
 const DISTINCT: usize = 16;
 const FREQUENT: usize = 8;
+/// Of many a value is told with at least one in so many.
+const FREQUENT_SHARE: u64 = 5;
 /// Longest value that is kept, in bytes.
 const BYTES: usize = 64;
 /// Numbers of which the median is found.
 const SAMPLE: usize = 32;
+/// Values that are told in a sentence.
+const TOLD: usize = 5;
 /// Share of the values that must be of a type for all to be called so, in per cent.
 const SHARE: u64 = 95;
 /// Values, and time in ms, after which the set of values may be known; lines that each of them needs.
@@ -148,16 +154,43 @@ impl Values {
     pub(super) fn summary(&self) -> Summary {
         let mut values = self.frequent();
         if self.is_many {
-            // What may have come only once or twice says nothing of the others.
-            values.retain(|(_, lines)| *lines * 20 >= self.seen);
+            // A bound from above says something only where it is far above what each of them has at least.
+            values.retain(|(_, lines)| *lines * FREQUENT_SHARE >= self.seen);
         }
         let kind = self.kind();
-        let is_number = !matches!(
-            kind,
-            ValueKind::Address | ValueKind::Identifier | ValueKind::Path | ValueKind::Word | ValueKind::Text
-        );
         let distinct = (!self.is_many).then_some(self.values.len());
-        Summary { kind, seen: self.seen, distinct, values, range: self.numbers.range().filter(|_| is_number) }
+        Summary {
+            kind,
+            seen: self.seen,
+            distinct,
+            values,
+            range: self.numbers.range().filter(|_| kind.unit().is_some()),
+        }
+    }
+}
+
+/// In words: `integer: 22 to 60022, half of them at most 5000`, `word: "ok" 2000, "late" 1000`.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        let mut before = ": ";
+        if let (Some(Range { least, median, most }), Some(unit)) = (self.range, self.kind.unit())
+            && (least < most || self.values.is_empty())
+        {
+            let [least, median, most] = [least, median, most].map(number);
+            write!(f, ": {least} to {most}{unit}, half of them at most {median}{unit}")?;
+            before = "; ";
+        }
+        let is_told = self.distinct.is_none_or(|distinct| distinct <= TOLD);
+        for (value, lines) in self.values.iter().take(if is_told { TOLD } else { 0 }) {
+            write!(f, "{before}\"{value}\" {lines}")?;
+            before = ", ";
+        }
+        match self.distinct {
+            Some(distinct) if !is_told => write!(f, "{before}{distinct} different values"),
+            None => write!(f, "{before}many different values"),
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -206,21 +239,36 @@ mod tests {
     #[test]
     fn one_value_of_another_type_changes_nothing() {
         let mut values = Values::default();
-        (0..100).for_each(|i| drop(values.note(&i.to_string(), 0)));
+        (0..100).for_each(|i| _ = values.note(&i.to_string(), 0));
         values.note("none", 0);
         assert_eq!(values.summary().kind, ValueKind::Integer);
-        (0..50).for_each(|_| drop(values.note("1.5", 0)));
+        (0..50).for_each(|_| _ = values.note("1.5", 0));
         assert_eq!(values.summary().kind, ValueKind::Decimal);
-        (0..50).for_each(|_| drop(values.note("none", 0)));
+        (0..50).for_each(|_| _ = values.note("none", 0));
         assert_eq!(values.summary().kind, ValueKind::Text);
     }
 
     #[test]
     fn medians_are_about_right() {
         let mut values = Values::default();
-        (0..10_000_u64).for_each(|i| drop(values.note(&(i * 7_919 % 10_000).to_string(), 0)));
+        (0..10_000_u64).for_each(|i| _ = values.note(&(i * 7_919 % 10_000).to_string(), 0));
         let range = values.summary().range.unwrap();
         assert_eq!((range.least, range.most), (0.0, 9_999.0));
         assert!((3_000.0..7_000.0).contains(&range.median), "{range:?}");
+    }
+
+    #[test]
+    fn summaries_read_as_sentences() {
+        let told = |all: &[&str]| {
+            let mut values = Values::default();
+            all.iter().for_each(|value| _ = values.note(value, 0));
+            values.summary().to_string()
+        };
+        assert_eq!(told(&["ok", "late", "ok"]), r#"word: "ok" 2, "late" 1"#);
+        assert_eq!(told(&["200"]), r#"integer: "200" 1"#);
+        let six = ["1ms", "2ms", "3ms", "4ms", "5ms", "6ms"];
+        assert_eq!(told(&six), "duration: 0.001 to 0.006 s, half of them at most 0.004 s; 6 different values");
+        let many: Vec<String> = (0..40).map(|i| format!("/path/{i}")).collect();
+        assert_eq!(told(&many.iter().map(|value| value.as_str()).collect::<Vec<_>>()), "path: many different values");
     }
 }

@@ -3,10 +3,10 @@
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use crate::logs::mask::{BLANK, VALUE};
+use super::mask::{BLANK, VALUE};
 
 /// What stands between the values of a template; one more than there are values.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pieces(Vec<Box<str>>);
 
 impl Pieces {
