@@ -32,10 +32,10 @@ pub struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// It is too long.
-    #[error("has {0} bytes, more than 1,024")]
+    #[error("a pattern has at most 1,024 bytes, not {0}")]
     Long(usize),
     /// It would hold nearly every line.
-    #[error("needs at least 3 letters beside \"<*>\", or it would hold nearly every line")]
+    #[error("a pattern needs at least 3 letters beside \"<*>\", or it would hold nearly every line")]
     Wide,
 }
 
