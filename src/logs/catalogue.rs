@@ -58,6 +58,12 @@ impl Catalogue {
                 number
             }
         };
+        self.count(number)
+    }
+
+    /// Counts a line of a template that is known; gives what the template is called now.
+    pub fn count(&mut self, number: TemplateNumber) -> TemplateNumber {
+        let number = self.templates.root(number);
         self.lines += 1;
         let tally = &mut self.tallies[number as usize];
         (tally.lines, tally.last) = (tally.lines + 1, self.lines);

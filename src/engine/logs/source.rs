@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::novelty::{Budget, Novelty};
+use super::{
+    Route,
+    novelty::{Budget, Novelty},
+    tails::Tails,
+};
 use crate::{
     engine::slots::Record,
     logs::{
@@ -71,6 +75,7 @@ pub(in crate::engine) struct Source {
     /// Rare values that have not been told of, and how many there were lately.
     pub(super) rare: Vec<Rare>,
     pub(super) rare_lately: Budget,
+    tails: Tails,
 }
 
 /// A rare value, and where it stood.
@@ -111,6 +116,7 @@ impl Source {
             novelty: Novelty::new(born),
             rare: Vec::new(),
             rare_lately: Budget::default(),
+            tails: Tails::default(),
         }
     }
 
@@ -123,8 +129,38 @@ impl Source {
         Identity::of(&self.labels).workload
     }
 
-    /// Takes a line; gives its template.
-    pub(super) fn take(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateId {
+    /// Takes a line with its number in the batch; gives its template.
+    pub(super) fn take(
+        &mut self,
+        record: &LogRecord<'_>,
+        at: TimestampMs,
+        (route, number): (&Route, usize),
+        reader: &mut Reader,
+    ) -> TemplateId {
+        let is_first = number == route.ends.0;
+        let resumed = is_first.then(|| self.tails.resumed(route.stream, record, at)).flatten();
+        let (template, severity) = match resumed {
+            Some((template, severity)) => (self.go_on(template, severity, at), severity),
+            None => (self.take_line(record, at, reader), record.severity),
+        };
+        if number == route.ends.1 {
+            self.tails.note(route.stream, record, at, (template, severity));
+        }
+        self.catalogue.id(template)
+    }
+
+    /// Takes a line that goes on with an earlier one of a template.
+    fn go_on(&mut self, template: TemplateNumber, severity: Option<Severity>, at: TimestampMs) -> TemplateNumber {
+        let template = self.catalogue.count(template);
+        if let Some(seen) = self.seen.get_mut(template as usize) {
+            seen.last = seen.last.max(at);
+        }
+        self.minutes.count(at, severity, template);
+        template
+    }
+
+    /// Takes a line that stands for itself; gives its template.
+    fn take_line(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateNumber {
         let said = message(record.line);
         let number = self.catalogue.parse(said.as_bytes(), reader);
         let severity = record.severity;
@@ -144,7 +180,7 @@ impl Source {
         {
             self.rare.push(Rare { template: number, at, value, line: example(record.line).to_owned() });
         }
-        self.catalogue.id(number)
+        number
     }
 
     /// What was seen of a template that is no alias.

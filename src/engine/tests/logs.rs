@@ -226,3 +226,39 @@ fn a_value_that_was_never_there_is_told() {
     );
     assert_eq!(rare[0].status, FindingStatus::Resolved, "half an hour later it is not new any more");
 }
+
+#[test]
+fn a_trace_that_came_in_two_requests_is_of_one_template() {
+    let mut run = Run::new(Options::default());
+    let mut send = |lines: &[(&str, i64, &str)]| {
+        let mut batch = LogBatch::default();
+        let streams = ["a", "b", "c"].map(|pod| batch.stream(Labels::from_pairs([("service", "cart"), ("pod", pod)])));
+        for (pod, ms, line) in lines {
+            let stream = streams[usize::from(pod.as_bytes()[0] - b'a')];
+            batch.push(stream, &LogLine { at: Some((START + ms) * 1_000_000), line, ..LogLine::default() }, []);
+        }
+        crate::logs::traces::join(&mut batch);
+        batch.grade(crate::logs::severity);
+        let (report, templates) = run.engine.write_logs(&run.tenant, &batch, START + 60_000);
+        assert_eq!(report.lines as usize, batch.len());
+        templates
+    };
+    let failed = send(&[("a", 0, "ERROR cannot pay"), ("b", 0, "INFO all is well"), ("b", 1, "ERROR cannot ship")]);
+    let rest = "\tat shop.Pay.pay(Pay.java:7)";
+    let next = send(&[
+        ("a", 100, rest),
+        ("a", 101, "\tat shop.Main.run(Main.java:1)"),
+        ("a", 102, "INFO next"),
+        ("c", 102, rest),
+    ]);
+    assert_eq!(next[0], failed[0], "the frames are one record, of the template of their error");
+    assert!(!failed.contains(&next[2]), "another pod had no error");
+    let last = send(&[("b", 300, "Caused by: java.io.IOException: no"), ("a", 5_000, rest)]);
+    assert_eq!((last[0], last[1]), (failed[2], next[2]), "a second later nothing goes on");
+    let more = send(&[("b", 400, "\t... 12 more")]);
+    assert_eq!(more[0], failed[2], "in three requests");
+    let rows = run.engine.templates(&run.tenant);
+    let lines = |text: &str| rows.iter().find(|row| row.text == text).unwrap().lines;
+    assert_eq!((lines("ERROR cannot pay"), lines("ERROR cannot ship"), lines("INFO next")), (2, 3, 1));
+    assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), 9);
+}
