@@ -21,8 +21,6 @@ use crate::{
 
 /// Longest example that is kept of a template, in bytes.
 const EXAMPLE_BYTES: usize = 300;
-/// Lines of a template whose parameters are looked at in a minute.
-const LOOKED_AT: u32 = 64;
 /// Rare values of a minute that are remembered until it is over.
 const RARE: usize = 64;
 /// What a source is called whose lines do not tell.
@@ -174,7 +172,7 @@ impl Source {
             self.novelty.note(number);
         }
         seen.last = seen.last.max(at);
-        if self.minutes.count(at, severity, number).is_some_and(|lines| lines <= LOOKED_AT)
+        if self.minutes.count(at, severity, number).is_some_and(|lines| seen.parameters.wants(lines))
             && let Some(value) = self.catalogue.look((said, at), number, reader, &mut seen.parameters)
             && self.rare.len() < RARE
         {

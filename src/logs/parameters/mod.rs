@@ -19,6 +19,9 @@ use crate::signal::TimestampMs;
 
 /// Parameters of a template that are looked at.
 const PARAMETERS: usize = 8;
+/// Lines of a minute that are looked at, and of how many once nothing more is to be learnt of them.
+const LINES: u32 = 64;
+const LINES_KNOWN: u32 = 4;
 
 /// What is known of the parameters of one template.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -74,6 +77,11 @@ impl Parameters {
             });
         }
         rare
+    }
+
+    /// Whether to look at the line with this number, from 1, in its minute.
+    pub fn wants(&self, number: u32) -> bool {
+        number <= LINES_KNOWN || number <= LINES && (self.pieces.is_empty() || self.values.iter().any(Values::is_open))
     }
 
     /// What is known of each parameter, in the order of the text.

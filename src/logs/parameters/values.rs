@@ -88,6 +88,11 @@ impl Values {
         self.seen
     }
 
+    /// Whether each further value may tell something: there are few so far, or a rare one would be found.
+    pub(super) fn is_open(&self) -> bool {
+        self.seen < LEARNING_VALUES || !self.is_many && self.kind().may_be_closed()
+    }
+
     /// Takes a value; true if it is one that was never there, where all others are known well.
     pub(super) fn note(&mut self, value: &str, at: TimestampMs) -> bool {
         if self.seen == 0 {
