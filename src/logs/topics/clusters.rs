@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use linfa::{ParamGuard, traits::Transformer};
 use linfa_hierarchical::HierarchicalCluster;
 use linfa_kernel::{Kernel, KernelMethod};
-use ndarray::{Array1, Array2, ArrayView2, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 /// Templates that are compared each with each; time and memory go with the square.
 const COMPARED: usize = 2_000;
 /// Topics of a source, beside one of what fits nowhere.
 const MOST: usize = 39;
-/// Average distance at which two groups of templates are not joined any more.
-const APART: f32 = 0.75;
+/// Average distance at which two groups of templates are not joined any more; the later ones while there are too many groups.
+const APART: [f32; 4] = [0.75, 0.8, 0.85, 0.9];
 /// How alike the middle of a group a template must be to go to it afterwards, as a cosine.
-const NEAR: f32 = 0.3;
+const NEAR: f32 = 0.25;
 /// Share of a source's lines that makes a topic of a template that is like no other: one in so many.
 const SHARE: u64 = 100;
 
@@ -31,10 +31,10 @@ pub(super) struct Grouped {
 /// Groups points of length 1 or 0, of which the first have most lines.
 pub(super) fn group(points: &Array2<f32>, lines: &[u64]) -> Grouped {
     let compared = points.nrows().min(COMPARED);
-    let mut groups = alike(points.slice(s![..compared, ..]));
     let sum = |group: &[usize]| group.iter().map(|row| lines[*row]).sum::<u64>();
     let all: u64 = lines.iter().sum();
-    groups.retain(|group| group.len() > 1 || sum(group).saturating_mul(SHARE) >= all);
+    let is_topic = |group: &Vec<usize>| group.len() > 1 || sum(group).saturating_mul(SHARE) >= all;
+    let mut groups = alike(points.slice(s![..compared, ..]), is_topic);
     // Those with most lines; equal ones in the order of their first rows.
     groups.sort_by_key(|group| std::cmp::Reverse(sum(group)));
     groups.truncate(MOST);
@@ -60,31 +60,31 @@ fn middle(points: &Array2<f32>, group: &[usize]) -> Array1<f32> {
     if length > 0.0 { sum / length } else { sum }
 }
 
-/// Groups of points that are near each other on average, in the order of their first points. Those without a direction
-/// are a group of their own.
-fn alike(points: ArrayView2<'_, f32>) -> Vec<Vec<usize>> {
+/// Groups of points that are near each other on average, in the order of their first points; where they can be joined to
+/// so few, not more than there may be. Those without a direction are a group of their own.
+fn alike(points: ArrayView2<'_, f32>, is_topic: impl Fn(&Vec<usize>) -> bool) -> Vec<Vec<usize>> {
     let (pointing, idle): (Vec<usize>, Vec<usize>) =
         (0..points.nrows()).partition(|row| points.row(*row).iter().any(|x| *x != 0.0));
-    let mut groups = BTreeMap::<usize, Vec<usize>>::new();
-    for (row, cluster) in pointing.iter().zip(clusters(&points.select(ndarray::Axis(0), &pointing))) {
-        groups.entry(cluster).or_default().push(*row);
+    // The logarithm that the linkage takes of a similarity makes the distance 1 − cosine of this one.
+    let similarity = Kernel::params().method(KernelMethod::Gaussian(2.0));
+    let mut kernel = similarity.transform(points.select(Axis(0), &pointing).view());
+    let mut groups = Vec::new();
+    for apart in APART {
+        // Only what is no distance at all is refused.
+        let Ok(linkage) = HierarchicalCluster::default().max_distance(apart).check() else { break };
+        let linked = linkage.transform(kernel);
+        kernel = linked.records;
+        let mut clusters = BTreeMap::<usize, Vec<usize>>::new();
+        for (row, cluster) in pointing.iter().zip(linked.targets) {
+            clusters.entry(cluster).or_default().push(*row);
+        }
+        groups = clusters.into_values().chain((!idle.is_empty()).then(|| idle.clone())).filter(&is_topic).collect();
+        if groups.len() <= MOST {
+            break;
+        }
     }
-    let mut groups: Vec<_> = groups.into_values().chain((!idle.is_empty()).then_some(idle)).collect();
     groups.sort_unstable();
     groups
-}
-
-/// The cluster of each point of length 1; their numbers mean nothing.
-fn clusters(points: &Array2<f32>) -> Vec<usize> {
-    let linkage = HierarchicalCluster::default().max_distance(APART).check();
-    match linkage {
-        Ok(linkage) if points.nrows() > 1 => {
-            // The logarithm that the linkage takes of a similarity makes the distance 1 − cosine of this one.
-            let kernel = Kernel::params().method(KernelMethod::Gaussian(2.0)).transform(points.view());
-            linkage.transform(kernel).targets
-        }
-        _ => (0..points.nrows()).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use crate::logs::words::words;
 
-/// Words of a name, unless there are fewer, or more tell two topics apart.
-const USUAL: usize = 3;
-const MOST: usize = 5;
+/// Words of a name, unless there are fewer.
+const SAID: usize = 3;
 /// Words of a template that are looked at.
 const LOOKED_AT: usize = 64;
+/// Words that say little; they are in names for want of others.
+const WEAK: [&str; 38] = [
+    "an", "and", "are", "as", "at", "be", "been", "by", "can", "did", "do", "does", "for", "from", "has", "have", "in",
+    "is", "it", "its", "no", "not", "of", "on", "or", "than", "that", "the", "this", "to", "was", "will", "with",
+    "debug", "info", "warn", "warning", "error",
+];
 /// Letters of a template without words that name it.
 const LETTERS: usize = 40;
 
@@ -56,15 +61,15 @@ fn name(text: &str, typical: impl Fn(&str) -> f64, taken: &HashSet<String>) -> S
             said.push((said.len(), word));
         }
     }
+    let is_telling = |(_, word): &(usize, String)| !WEAK.contains(&&**word);
+    if said.iter().filter(|word| is_telling(word)).count() > 1 {
+        said.retain(is_telling);
+    }
     // Equally typical ones in their order.
     said.sort_by(|a, b| typical(&b.1).total_cmp(&typical(&a.1)));
-    let of = |count: usize| {
-        let mut said = said[..count].to_vec();
-        said.sort_unstable();
-        said.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
-    };
-    let usual = said.len().min(USUAL);
-    let name = (usual..=said.len().min(MOST)).map(of).find(|name| !taken.contains(name)).unwrap_or_else(|| of(usual));
+    said.truncate(SAID);
+    said.sort_unstable();
+    let name = said.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ");
     let name = match (name.is_empty(), text.trim()) {
         (false, _) => name,
         (true, "") => "without words".to_owned(),
@@ -85,9 +90,10 @@ mod tests {
             vec![("INFO kernel: Initializing CPU <*>", 1.0), ("INFO kernel: CPU <*> is up", 1.0)],
             vec![("<*> <*>", 1.0)],
             vec![("", 1.0)],
+            vec![("it is up", 1.0)],
         ];
         let names = names(&groups);
-        assert_eq!(names, ["sshd session user", "kernel initializing cpu", "<*> <*>", "without words"]);
+        assert_eq!(names, ["sshd session user", "kernel initializing cpu", "<*> <*>", "without words", "it is up"]);
     }
 
     #[test]
@@ -96,8 +102,5 @@ mod tests {
         let groups: Vec<_> = groups.iter().map(|text| vec![(*text, 1.0)]).collect();
         let told = names(&groups);
         assert_eq!(told, ["order stored", "order stored (2)", "order stored (3)", "<*>", "<*> (2)"]);
-        let longer = ["lost lease of worker north", "lost lease of worker south"];
-        let told = names(&longer.map(|text| vec![(text, 1.0), ("lost lease of worker", 9.0)]));
-        assert_eq!(told, ["lost lease of", "lost lease of worker"]);
     }
 }
