@@ -13,7 +13,6 @@ pub mod sessions;
 mod severity;
 mod sorted;
 mod template;
-#[cfg(feature = "topics")]
 pub mod topics;
 pub mod traces;
 mod words;
