@@ -86,7 +86,7 @@ pub(super) async fn list(
         let named = TopicRef { id: topic.id(), name: topic.name.clone() };
         topic.rows.iter().for_each(|row| about[*row] = Some(named.clone()));
     }
-    let topic = parameters.get("topic");
+    let topic = parameters.get("topic").filter(|id| !id.is_empty());
     let is_asked = |(row, about): &(TemplateRow, Option<TopicRef>)| {
         severity.is_none_or(|severity| row.severity == Some(severity))
             && row.text.contains(&text)

@@ -93,7 +93,7 @@ impl Wanted {
         };
         Ok(Self {
             list: TemplateList { service: named("service"), namespace: named("namespace") },
-            topic: named("topic"),
+            topic: named("topic").filter(|id| !id.is_empty()),
             severity: parameters.get("severity").map(severity).transpose()?,
             text: named("text").unwrap_or_default(),
         })

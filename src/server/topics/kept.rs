@@ -127,11 +127,7 @@ impl Topics {
             return before.clone();
         }
         let began = Instant::now();
-        let row = |row| {
-            let TemplateRow { text, lines, first, .. } = row;
-            Some(Template { id: id(row)?, text, lines: *lines, first: *first })
-        };
-        let templates: Vec<_> = rows.iter().filter_map(row).collect();
+        let templates: Vec<_> = rows.iter().filter_map(template).collect();
         let previous = before.as_ref().map_or(&[][..], |kept| &kept.topics);
         let topics = topics(xxh3_64(source.to_string().as_bytes()), &templates, previous);
         let (templates, made) = size.map_or((rows.len(), None), |(known, made)| (known, Some(made)));
@@ -170,7 +166,7 @@ impl Topics {
     }
 
     /// How many topics there are, and how long those of a source took last.
-    pub(super) fn figures(&self) -> (usize, Duration) {
+    pub(in crate::server) fn figures(&self) -> (usize, Duration) {
         let topics = locked(&self.kept).values().flat_map(BTreeMap::values).map(|kept| kept.topics.len()).sum();
         (topics, *locked(&self.took))
     }
@@ -178,6 +174,10 @@ impl Topics {
     fn get(&self, tenant: &TenantId, source: &Labels) -> Option<Arc<Kept>> {
         locked(&self.kept).get(tenant)?.get(source).cloned()
     }
+}
+
+fn template(row: &TemplateRow) -> Option<Template<'_>> {
+    Some(Template { id: id(row)?, text: &row.text, lines: row.lines, first: row.first })
 }
 
 fn id(row: &TemplateRow) -> Option<TemplateId> {
