@@ -119,3 +119,52 @@ fn very_many_templates_are_a_few_dozen_topics() {
     assert_eq!(sizes, [200; 30], "a topic for each theme, also of templates with few lines");
     assert!(topics.iter().all(|topic| topic.templates.iter().all(|id| id.0 % 30 == topic.templates[0].0 % 30)));
 }
+
+/// Public logs of nine systems, where they are.
+#[test]
+fn real_services_have_a_few_dozen_topics_of_what_belongs_together() {
+    let sets = std::path::Path::new("../shared/datasets/loghub");
+    if !sets.exists() {
+        eprintln!("skipped: no public log sets beside this folder");
+        return;
+    }
+    for (system, together) in [
+        ("Android", ["acquire lock=", "release:lock="]),
+        ("Apache", ["[Sun <*>] [error] mod_jk", "[Mon <*>] [error] mod_jk"]),
+        ("BGL", ["instruction cache parity error corrected", "data cache search parity error"]),
+        ("HDFS", ["Receiving block", "Got exception while serving"]),
+        ("Hadoop", ["Task Transitioned from NEW to SCHEDULED", "Task Transitioned from SCHEDULED to RUNNING"]),
+        ("Linux", ["session opened for user", "session closed for user"]),
+        ("OpenSSH", ["Failed password for <*> from", "Failed password for invalid user"]),
+        ("Proxifier", ["open through proxy", "chrome.exe *<*> - <*> open through"]),
+        ("Zookeeper", ["Interrupting SendWorker", "Send worker leaving thread"]),
+    ] {
+        let text = std::fs::read(sets.join(format!("{system}/{system}_2k.log"))).unwrap();
+        let mut parser = crate::logs::Parser::default();
+        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(|line| _ = parser.parse(line));
+        let catalogue = parser.catalogue();
+        let texts: Vec<_> = catalogue.counts().map(|(number, _)| catalogue.text(number)).collect();
+        let rows = catalogue.counts().zip(&texts).enumerate();
+        let rows = rows.map(|(i, ((number, lines), text))| Template {
+            id: catalogue.id(number),
+            text,
+            lines,
+            first: i as i64,
+        });
+        let rows: Vec<_> = rows.collect();
+        let found = topics(7, &rows, &[]);
+        assert!((2..=40).contains(&found.len()), "{system}: {}", found.len());
+        let all: HashSet<_> = found.iter().flat_map(|topic| &topic.templates).collect();
+        assert_eq!((all.len(), found.iter().map(|topic| topic.templates.len()).sum()), (rows.len(), rows.len()));
+        let names: HashSet<_> = found.iter().map(|topic| &topic.name).collect();
+        assert_eq!(names.len(), found.len(), "{system}: {names:?}");
+        let largest = found.iter().map(|topic| topic.templates.len()).max().unwrap();
+        assert!(largest * 5 <= rows.len() * 2, "{system}: {largest} of {} are one", rows.len());
+        let topic_of = |part: &str| {
+            let row = rows.iter().find(|row| row.text.contains(part)).unwrap_or_else(|| panic!("{system}: {part}"));
+            found.iter().position(|topic| topic.templates.contains(&row.id)).unwrap()
+        };
+        let [a, b] = together.map(topic_of);
+        assert!(a == b && found[a].name != OTHER, "{system}: {} and {}", found[a].name, found[b].name);
+    }
+}
