@@ -44,7 +44,7 @@ use std::{
 pub use admission::Census;
 pub use answers::Excerpt;
 pub use families::{Trainer, Turn, Turned};
-pub use logs::{LINES, Routes, TEMPLATE_LINES, TemplateList, TemplateRow};
+pub use logs::{LINES, Routes, SourceRow, TEMPLATE_LINES, TemplateList, TemplateRow};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
 pub use policy::{Heed, PLANS_MAX, Told};

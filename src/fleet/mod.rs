@@ -55,8 +55,8 @@ pub use self::{
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, TemplateList, TemplateRow, Told,
-        Turn, Turned, WriteReport, in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, SourceRow, TemplateList,
+        TemplateRow, Told, Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -264,6 +264,14 @@ impl Fleet {
         let mut rows: Vec<_> = self.ask(move |shard| shard.templates(&tenant, &asked))?.into_iter().flatten().collect();
         rows.sort_by(|a, b| a.source.cmp(&b.source).then(b.lines.cmp(&a.lines)).then_with(|| a.id.cmp(&b.id)));
         Ok(rows)
+    }
+
+    /// The sources of log lines of all tenants, in no order. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn log_sources(&self) -> Result<Vec<SourceRow>, Unavailable> {
+        Ok(self.ask(Shard::log_sources)?.into_iter().flatten().collect())
     }
 
     fn offer(&self, tenant: Option<&TenantId>, samples: u64, input: Input) -> Result<(), Unavailable> {

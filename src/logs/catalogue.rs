@@ -137,6 +137,12 @@ impl Catalogue {
         self.tallies.get(self.root(number) as usize).map_or(0, |tally| tally.lines)
     }
 
+    /// Templates that are not aliases, and how many were ever made: while both stay, so do the templates.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.known, self.tallies.len())
+    }
+
     /// Lines of all templates.
     #[must_use]
     pub fn lines(&self) -> u64 {

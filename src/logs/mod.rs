@@ -16,7 +16,9 @@ pub mod sessions;
 mod severity;
 mod sorted;
 mod template;
+pub mod topics;
 pub mod traces;
+mod words;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     arrivals::Arrivals, clock::Clock, memory::Memory, pace::Pace, places::Places, progress::Progress, queries::Queries,
-    refusals::Refusals, telemetry::Telemetry,
+    refusals::Refusals, telemetry::Telemetry, topics::Topics,
 };
 #[cfg(feature = "search")]
 use crate::search::Searcher;
@@ -124,6 +124,7 @@ struct Shared {
     places: Arc<Places>,
     queries: Queries,
     redactor: Redactor,
+    topics: Topics,
     planning: Mutex<()>,
 }
 
@@ -148,6 +149,7 @@ impl App {
             places: Places::new(config.ingest.max_concurrent_requests, cores),
             queries,
             redactor: Redactor::new(&config.logs.redact),
+            topics: Topics::default(),
             planning: Mutex::default(),
             clock,
             config,
@@ -353,6 +355,11 @@ impl App {
     /// Takes out of log lines what is not to be kept.
     pub(super) fn redactor(&self) -> &Redactor {
         &self.0.redactor
+    }
+
+    /// What log lines are about.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.0.topics
     }
 
     /// What all queries together may use.

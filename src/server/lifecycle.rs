@@ -16,6 +16,7 @@ use super::{
     listeners::{ListenError, Listeners},
     memory,
     router::router,
+    topics,
 };
 #[cfg(feature = "search")]
 use crate::search::Retention;
@@ -155,6 +156,7 @@ impl Daemon {
 async fn serve(app: &App, backfill: Option<Backfill>) -> Infallible {
     tokio::select! {
         never = memory::watch(app) => never,
+        never = topics::refresh(app) => never,
         never = attend(app, backfill) => never,
     }
 }

@@ -58,7 +58,17 @@ pub(super) fn registry(app: &App, stats: &[ShardStats]) -> Registry {
     registry.register_with_unit("memory_resident", "Resident memory when it was last looked at", Unit::Bytes, resident);
     let help = "0, or 1 while memory is short and new series are refused beyond a fair share, or 2 while all are";
     registry.register("memory_pressure", help, number(memory.pressure.load(Ordering::Relaxed)));
+    of_topics(&mut registry, app);
     registry
+}
+
+fn of_topics(registry: &mut Registry, app: &App) {
+    let (topics, took) = app.topics().figures();
+    registry.register("log_topics", "Topics of the log lines of all tenants", number(topics as u64));
+    let seconds = Gauge::<f64, AtomicU64>::default();
+    seconds.set(took.as_secs_f64());
+    let help = "What finding the topics of a source took last; 0 before the first";
+    registry.register_with_unit("log_topics_refresh", help, Unit::Seconds, seconds);
 }
 
 fn number(value: u64) -> Number {

@@ -39,6 +39,7 @@ mod router;
 mod telemetry;
 mod templates;
 mod tenant;
+mod topics;
 mod write;
 
 pub use app::{App, NotReady, Phase};
@@ -61,6 +62,7 @@ pub(crate) use {
 pub(crate) use {
     loki::{Found, Histogram, Line, UNKNOWN, Wanted, services},
     prometheus::Parameters,
+    topics::{Told, look},
 };
 
 #[cfg(test)]

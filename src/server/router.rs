@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::{
     admin, app::App, findings, listeners::grpc, logs, loki, maintenance, models, prometheus, telemetry, templates,
-    write,
+    topics, write,
 };
 
 /// Everything the daemon answers.
@@ -25,6 +25,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/maintenance", get(maintenance::list).post(maintenance::add))
         .route("/api/v1/maintenance/{id}", delete(maintenance::end))
         .route("/api/v1/templates", get(templates::list))
+        .route("/api/v1/topics", get(topics::list))
         .route("/api/v1/models", get(models::list))
         .merge(loki::routes())
         .route("/metrics", get(admin::metrics));

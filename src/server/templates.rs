@@ -9,6 +9,7 @@ use super::{
     findings::word,
     prometheus::{ApiError, Parameters},
     tenant::Tenant,
+    topics,
 };
 use crate::{
     engine::{TemplateList, TemplateRow},
@@ -32,6 +33,15 @@ pub(super) struct TemplateView {
     last_at: String,
     example: String,
     parameters: Vec<Summary>,
+    /// What it is about, unless that is still to be found.
+    topic: Option<TopicRef>,
+}
+
+/// A topic by its id and name.
+#[derive(Clone, Debug, Serialize)]
+struct TopicRef {
+    id: String,
+    name: String,
 }
 
 /// Templates, how many there are without `limit`, and the lines of all of them.
@@ -42,8 +52,8 @@ pub(super) struct TemplatesView {
     lines: u64,
 }
 
-impl From<TemplateRow> for TemplateView {
-    fn from(row: TemplateRow) -> Self {
+impl TemplateView {
+    fn of(row: TemplateRow, topic: Option<TopicRef>) -> Self {
         let label = |name| row.source.get(name).unwrap_or_default().to_owned();
         Self {
             service: label("service"),
@@ -56,12 +66,13 @@ impl From<TemplateRow> for TemplateView {
             last_at: rfc3339(row.last),
             example: row.example,
             parameters: row.parameters,
+            topic,
         }
     }
 }
 
-/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `severity`, `text` (what the template
-/// must hold) and `limit` narrow it down.
+/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `topic`, `severity`, `text` (what
+/// the template must hold) and `limit` narrow it down.
 pub(super) async fn list(
     State(app): State<App>,
     Tenant(tenant): Tenant,
@@ -72,9 +83,20 @@ pub(super) async fn list(
     let severity: Option<Severity> = word(&parameters, "severity")?;
     let text = named("text").unwrap_or_default();
     let limit = parameters.limit("limit")?.unwrap_or(LIMIT);
-    let mut rows = app.ask(move |engine| engine.templates(&tenant, asked)).await?;
-    rows.retain(|row| severity.is_none_or(|severity| row.severity == Some(severity)) && row.text.contains(&text));
-    let (total, lines) = (rows.len(), rows.iter().map(|row| row.lines).sum());
-    let items = rows.into_iter().take(limit).map(TemplateView::from).collect();
+    let (rows, topics) = topics::look(&app, tenant, asked).await?;
+    let mut about = vec![None; rows.len()];
+    for topic in &topics {
+        let named = TopicRef { id: topic.id(), name: topic.name.clone() };
+        topic.rows.iter().for_each(|row| about[*row] = Some(named.clone()));
+    }
+    let topic = parameters.get("topic").filter(|id| !id.is_empty());
+    let is_asked = |(row, about): &(TemplateRow, Option<TopicRef>)| {
+        severity.is_none_or(|severity| row.severity == Some(severity))
+            && row.text.contains(&text)
+            && topic.is_none_or(|id| about.as_ref().is_some_and(|about| about.id == id))
+    };
+    let rows: Vec<_> = rows.into_iter().zip(about).filter(is_asked).collect();
+    let (total, lines) = (rows.len(), rows.iter().map(|(row, _)| row.lines).sum());
+    let items = rows.into_iter().take(limit).map(|(row, about)| TemplateView::of(row, about)).collect();
     Ok(Json(TemplatesView { items, total, lines }))
 }

@@ -361,3 +361,4 @@ mod logs;
 #[cfg(all(feature = "search", feature = "ui"))]
 mod templates;
 mod told;
+mod topics;

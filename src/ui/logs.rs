@@ -21,7 +21,8 @@ const USUAL_SPAN: &str = "1h";
 const SHOWN: usize = 4_000;
 
 /// What a link keeps of a question.
-const KEPT: [&str; 9] = ["text", "service", "severity", "template", "trace_id", "since", "start", "end", "limit"];
+const KEPT: [&str; 10] =
+    ["text", "service", "severity", "template", "topic", "trace_id", "since", "start", "end", "limit"];
 
 /// Services that the form offers to choose from.
 const SERVICES: usize = 500;
@@ -33,7 +34,7 @@ pub(super) async fn show(
 ) -> Response {
     let (parameters, wanted) = match parameters {
         Ok(parameters) => {
-            let wanted = Wanted::read(&parameters, tenant.clone(), app.now());
+            let wanted = Wanted::read(&parameters, tenant.clone(), &app).await;
             (parameters, wanted)
         }
         Err(error) => (Parameters::default(), Err(error)),
@@ -49,7 +50,7 @@ pub(super) async fn show(
     };
     let content = html! {
         h1 { "Logs" }
-        p { a href="/logs/templates" { "templates of the lines" } }
+        p { a href="/logs/templates" { "templates and topics of the lines" } }
         (form(&parameters, &services))
         @match &found {
             Ok((found, limit)) => (answer(found, *limit, &parameters)),
@@ -81,7 +82,7 @@ fn form(asked: &Parameters, services: &[String]) -> Markup {
             select id="since" name="since" {
                 @for (value, name) in SPANS { option value=(value) selected[value == since] { (name) } }
             }
-            @for name in ["template", "trace_id"] {
+            @for name in ["template", "topic", "trace_id"] {
                 @if let Some(value) = asked.get(name) {
                     label for=(name) { (name.replace('_', " ")) }
                     input id=(name) name=(name) value=(value);

@@ -12,6 +12,8 @@ mod page;
 mod single;
 #[cfg(feature = "search")]
 mod templates;
+#[cfg(feature = "search")]
+mod topics;
 mod trace;
 
 pub mod plot;

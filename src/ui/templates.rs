@@ -8,11 +8,12 @@ use maud::{Markup, PreEscaped, html};
 use super::{
     page::{Refresh, link, moment, page, unavailable},
     plot::Spark,
+    topics,
 };
 use crate::{
     engine::{Question, TEMPLATE_LINES, TemplateList, TemplateRow},
     fleet::{Fleet, Unavailable},
-    server::{ApiError, App, Parameters, Tenant},
+    server::{ApiError, App, NotReady, Parameters, Tenant, Told, look},
     signal::{Condition, FindingStatus, Labels, METRIC_NAME, Matcher, Severity, TenantId, TimestampMs},
 };
 
@@ -28,6 +29,7 @@ const MINUTE_MS: i64 = 60_000;
 /// What narrows the list down.
 struct Wanted {
     list: TemplateList,
+    topic: Option<String>,
     severity: Option<Severity>,
     text: String,
 }
@@ -47,6 +49,7 @@ struct Listed {
     /// Templates, also those that are not shown, and all of their lines.
     total: usize,
     lines: u64,
+    topics: Vec<Told>,
 }
 
 pub(super) async fn show(
@@ -57,8 +60,15 @@ pub(super) async fn show(
     let now = app.now();
     let read = parameters.and_then(|parameters| Ok((Wanted::read(&parameters)?, parameters)));
     let (status, content) = match read {
-        Ok((wanted, parameters)) => match app.ask(move |engine| Listed::of(engine, &tenant, wanted, now)).await {
-            Ok(listed) => (StatusCode::OK, html! { (form(&parameters)) (table(&listed, &parameters, now)) }),
+        Ok((wanted, parameters)) => match Listed::of(&app, tenant, wanted).await {
+            Ok(listed) => (
+                StatusCode::OK,
+                html! {
+                    (form(&parameters))
+                    (topics::table(&listed.topics, &parameters, now))
+                    (table(&listed, &parameters, now))
+                },
+            ),
             Err(cause) => return unavailable(cause),
         },
         Err(error) => {
@@ -83,6 +93,7 @@ impl Wanted {
         };
         Ok(Self {
             list: TemplateList { service: named("service"), namespace: named("namespace") },
+            topic: named("topic").filter(|id| !id.is_empty()),
             severity: parameters.get("severity").map(severity).transpose()?,
             text: named("text").unwrap_or_default(),
         })
@@ -90,14 +101,31 @@ impl Wanted {
 }
 
 impl Listed {
-    /// Asks the engine. Blocks.
-    fn of(engine: &Fleet, tenant: &TenantId, wanted: Wanted, now: TimestampMs) -> Result<Self, Unavailable> {
-        let Wanted { list, severity, text } = wanted;
-        let mut rows = engine.templates(tenant, list)?;
+    async fn of(app: &App, tenant: TenantId, wanted: Wanted) -> Result<Self, NotReady> {
+        let (rows, topics) = look(app, tenant.clone(), wanted.list.clone()).await?;
+        let now = app.now();
+        app.ask(move |engine| Self::asked(engine, &tenant, wanted, (rows, topics), now)).await
+    }
+
+    /// Asks the engine for what else is to be said of templates. Blocks.
+    fn asked(
+        engine: &Fleet,
+        tenant: &TenantId,
+        wanted: Wanted,
+        (mut rows, topics): (Vec<TemplateRow>, Vec<Told>),
+        now: TimestampMs,
+    ) -> Result<Self, Unavailable> {
+        let Wanted { topic, severity, text, .. } = wanted;
         let mut known_since = BTreeMap::<Labels, TimestampMs>::new();
         for row in &rows {
             let since = known_since.entry(row.source.clone()).or_insert(row.first);
             *since = row.first.min(*since);
+        }
+        if let Some(id) = topic {
+            let mut places: Vec<usize> =
+                topics.iter().filter(|topic| topic.id() == id).flat_map(|topic| topic.rows.clone()).collect();
+            places.sort_unstable();
+            rows = places.into_iter().map(|place| rows[place].clone()).collect();
         }
         rows.retain(|row| severity.is_none_or(|severity| row.severity == Some(severity)) && row.text.contains(&text));
         let (total, lines) = (rows.len(), rows.iter().map(|row| row.lines).sum());
@@ -121,7 +149,7 @@ impl Listed {
         entries.sort_by_key(|entry| (!entry.is_new, entry.finding.is_none(), std::cmp::Reverse(entry.row.lines)));
         entries.truncate(SHOWN);
         draw(engine, tenant, &mut entries, now)?;
-        Ok(Self { entries, total, lines })
+        Ok(Self { entries, total, lines, topics })
     }
 }
 
@@ -166,6 +194,10 @@ fn form(asked: &Parameters) -> Markup {
                 label for=(name) { (name) }
                 input id=(name) name=(name) value=(text(name));
             }
+            @if let Some(topic) = asked.get("topic") {
+                label for="topic" { "topic" }
+                input id="topic" name="topic" value=(topic);
+            }
             label for="severity" { "severity" }
             select id="severity" name="severity" {
                 option value="" { "any" }
@@ -180,8 +212,8 @@ fn form(asked: &Parameters) -> Markup {
 }
 
 fn table(listed: &Listed, asked: &Parameters, now: TimestampMs) -> Markup {
-    let Listed { entries, total, lines } = listed;
-    let kept = ["text", "service", "namespace", "severity"];
+    let Listed { entries, total, lines, .. } = listed;
+    let kept = ["text", "service", "namespace", "topic", "severity"];
     let kept: Vec<_> = kept.iter().filter_map(|name| Some((*name, asked.get(name)?))).collect();
     html! {
         @if entries.is_empty() {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::source::Seen;
+use super::source::{Seen, Source};
 use crate::{
-    engine::Shard,
+    engine::{Shard, tenant::Tenant},
     logs::parameters::Summary,
     signal::{Labels, Severity, TenantId, TimestampMs},
 };
@@ -41,7 +41,33 @@ pub struct TemplateList {
     pub namespace: Option<String>,
 }
 
+/// A source of lines of any tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Service, and namespace where there is one.
+    pub source: Labels,
+    /// Its templates, and how many there ever were: while both stay, so do the templates.
+    pub size: (usize, usize),
+}
+
 impl Shard {
+    /// The sources of all tenants that belong to this shard, in no order.
+    #[must_use]
+    pub fn log_sources(&self) -> Vec<SourceRow> {
+        let of = |(tenant, state): (&TenantId, &Tenant)| {
+            let tenant = tenant.clone();
+            let row = move |source: &Source| SourceRow {
+                tenant: tenant.clone(),
+                source: source.named(),
+                size: source.catalogue.size(),
+            };
+            state.sources.slots.iter().map(row).collect::<Vec<_>>()
+        };
+        self.tenants.iter().flat_map(of).collect()
+    }
+
     /// Templates of a tenant's sources that belong to this shard, in no order.
     #[must_use]
     pub fn templates(&self, id: &TenantId, asked: &TemplateList) -> Vec<TemplateRow> {
@@ -54,7 +80,7 @@ impl Shard {
                 && is_asked(&asked.namespace, source.labels.get("namespace"))
         });
         let rows = sources.flat_map(|source| {
-            let named = source.labels.filtered(|name| name != "job");
+            let named = source.named();
             source.catalogue.counts().filter(|(_, lines)| *lines > 0).map(move |(number, lines)| {
                 let nothing = Seen::default();
                 let seen = source.seen(number).unwrap_or(&nothing);

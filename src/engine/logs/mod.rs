@@ -14,7 +14,7 @@ use std::{
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-pub use list::{TemplateList, TemplateRow};
+pub use list::{SourceRow, TemplateList, TemplateRow};
 pub(super) use source::Home;
 use source::Seen;
 pub(super) use source::{Source, SourceKey};

@@ -122,6 +122,11 @@ impl Source {
         Home::of(&self.labels).source
     }
 
+    /// Service, and namespace where there is one.
+    pub(super) fn named(&self) -> Labels {
+        self.labels.filtered(|name| name != "job")
+    }
+
     /// The workload of its series.
     pub(in crate::engine) fn workload(&self) -> WorkloadKey {
         Identity::of(&self.labels).workload

@@ -17,6 +17,7 @@ use crate::{
         app::App,
         prometheus::{ApiError, Asked, Parameters},
         tenant::Tenant,
+        topics,
     },
     signal::{Labels, Matcher, Severity, TenantId, TimestampMs, TimestampNs},
 };
@@ -89,21 +90,21 @@ pub(super) async fn list(
     Tenant(tenant): Tenant,
     parameters: Parameters,
 ) -> Result<Json<Found>, ApiError> {
-    let wanted = Wanted::read(&parameters, tenant, app.now())?;
+    let wanted = Wanted::read(&parameters, tenant, &app).await?;
     wanted.find(&app).await.map(Json)
 }
 
 impl Wanted {
-    /// Reads `query`, or `text`, `service`, `severity`, `template` and `trace_id`; and `start`, `end`, `since`, `limit` and
-    /// `direction`, which are as in Loki's API.
-    pub(crate) fn read(parameters: &Parameters, tenant: TenantId, now: TimestampMs) -> Result<Self, ApiError> {
-        let span = span(parameters, now, QUERY_SPAN)?;
+    /// Reads `query`, or `text`, `service`, `severity`, `template`, `topic` and `trace_id`; and `start`, `end`, `since`,
+    /// `limit` and `direction`, which are as in Loki's API.
+    pub(crate) async fn read(parameters: &Parameters, tenant: TenantId, app: &App) -> Result<Self, ApiError> {
+        let span = span(parameters, app.now(), QUERY_SPAN)?;
         let all = Query::all(tenant, span.start, span.end);
         let query = match parameters.get("query") {
             Some(text) => by_query(text, parameters, all)?,
-            None => by_words(parameters, all)?,
+            None => by_topic(parameters, by_words(parameters, all)?, app).await?,
         };
-        let said = ["query", "text", "service", "severity", "template", "trace_id"];
+        let said = ["query", "text", "service", "severity", "template", "topic", "trace_id"];
         let text = said.iter().filter_map(|name| parameters.get(name)).collect::<Vec<_>>().join(" ");
         Ok(Self { query, limit: lines(parameters)?, order: order(parameters)?, text: format!("lines {text}") })
     }
@@ -133,7 +134,7 @@ pub(crate) async fn services(app: &App, tenant: TenantId, span: Range<TimestampN
 
 /// LogQL, which says everything itself.
 fn by_query(text: &str, parameters: &Parameters, all: Query) -> Result<Query, ApiError> {
-    for name in ["text", "service", "severity", "template", "trace_id"] {
+    for name in ["text", "service", "severity", "template", "topic", "trace_id"] {
         if parameters.get(name).is_some() {
             return Err(ApiError::bad_data(format!(
                 "invalid parameter {name:?}: say it in \"query\", or without that"
@@ -168,6 +169,18 @@ fn by_words(parameters: &Parameters, all: Query) -> Result<Query, ApiError> {
         trace_id: parameters.get("trace_id").map(str::to_owned),
         ..all
     })
+}
+
+/// Of what a query means the lines of a topic.
+async fn by_topic(parameters: &Parameters, mut query: Query, app: &App) -> Result<Query, ApiError> {
+    let Some(id) = parameters.get("topic").filter(|id| !id.is_empty()) else { return Ok(query) };
+    let (source, mut templates) = topics::templates_of(app, &query.tenant, id).await?;
+    if let Some(asked) = &query.templates {
+        templates.retain(|template| asked.contains(template));
+    }
+    query.templates = Some(templates);
+    query.matchers.extend(source.iter().map(|(name, value)| Matcher::equal(name, value)));
+    Ok(query)
 }
 
 impl From<Hit> for Line {

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    engine::TemplateRow,
     search::{Options as IndexOptions, Writer},
     signal::{LogBatch, LogLine, Severity, TenantId},
 };
@@ -322,6 +323,43 @@ async fn lines_come_as_plain_json() {
     find(&[("severity", "loud")]).await.is_error(400, "bad_data", "\"loud\"");
     find(&[("template", "xyz")]).await.is_error(400, "bad_data", "hexadecimal");
     Story::begin().get("/api/v1/logs").await.is_error(503, "unavailable", "starting");
+}
+
+#[tokio::test]
+async fn lines_of_a_topic_are_those_of_its_templates() {
+    let logs = Logs::begin();
+    let row = |(id, text): (u64, &str)| TemplateRow {
+        id: format!("{id:016x}"),
+        source: Labels::from_pairs([("service", "cart")]),
+        text: text.to_owned(),
+        lines: 10,
+        first: NOW,
+        last: NOW,
+        severity: None,
+        example: String::new(),
+    };
+    let rows = [(0xab, "order <*> paid"), (0xac, "order <*> not paid"), (0xfa, "gateway timeout")].map(row);
+    let shop = TenantId::parse("shop").unwrap();
+    let topics = logs.story.app.topics().of(&shop, &rows, NOW);
+    let [paid, failed] = &topics[..] else { panic!("{topics:?}") };
+    let find = async |parameters: &[(&str, &str)]| logs.get("/api/v1/logs", parameters).await;
+    for (parameters, expected) in [
+        // One of another service has the template too.
+        (&[("topic", &*paid.id())][..], 54),
+        (&[("topic", &*failed.id())], 6),
+        (&[("topic", &*failed.id()), ("text", "59")], 1),
+        (&[("topic", &*failed.id()), ("template", "ab")], 0),
+        (&[("topic", &*paid.id()), ("template", "ab"), ("template", "fa")], 54),
+        (&[("topic", "")], 61),
+    ] {
+        assert_eq!(find(parameters).await.json()["histogram"]["total"], expected, "{parameters:?}");
+    }
+    for wrong in ["1", "xyz"].map(|id| [("topic", id), ("query", "{}")]) {
+        find(&wrong[..1]).await.is_error(400, "bad_data", "\"topic\"");
+        find(&wrong[..]).await.is_error(400, "bad_data", "\"topic\"");
+    }
+    let other = logs.of("other", "/api/v1/logs", &[("topic", &paid.id())]).await;
+    other.is_error(400, "bad_data", "none, or not any more");
 }
 
 #[cfg(feature = "ui")]
