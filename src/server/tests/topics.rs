@@ -31,8 +31,10 @@ async fn topics_and_their_templates() {
     story.tell_of_shop().await;
     let found = story.of_tenant("shop", "/api/v1/topics?service=node").await.json();
     assert_eq!(found["total"], 2, "{found}");
-    let topic = |name: &str| found["items"].as_array().unwrap().iter().find(|topic| topic["name"] == name).unwrap();
-    let memory = topic("kernel memory killed");
+    let is_about_memory = |topic: &&Value| topic["templates"].to_string().contains("memory");
+    let memory = found["items"].as_array().unwrap().iter().find(is_about_memory).unwrap();
+    let name = memory["name"].as_str().unwrap();
+    assert!(name.contains("memory") || name.contains("kernel"), "{name}");
     assert_eq!(
         (&memory["service"], &memory["namespace"], &memory["lines"], &memory["severity"], &memory["templates_total"]),
         (&json!("node"), &json!(""), &json!(2), &json!("error"), &json!(2))
@@ -44,7 +46,7 @@ async fn topics_and_their_templates() {
     let rows = story.of_tenant("shop", &format!("/api/v1/templates?topic={id}")).await.json();
     assert_eq!((&rows["total"], &rows["lines"]), (&json!(2), &json!(2)), "{rows}");
     for row in rows["items"].as_array().unwrap() {
-        assert_eq!(row["topic"], json!({"id": id, "name": "kernel memory killed"}));
+        assert_eq!(row["topic"], json!({"id": id, "name": name}));
         assert!(row["template"].as_str().unwrap().contains("kernel"), "{row}");
     }
     let all = story.of_tenant("shop", "/api/v1/topics").await.json();
