@@ -55,8 +55,8 @@ pub use self::{
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, TemplateList, TemplateRow, Told,
-        Turn, Turned, WriteReport, in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, SessionsRow, Shard, ShardStats, TemplateList,
+        TemplateRow, Told, Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -263,6 +263,18 @@ impl Fleet {
         let tenant = tenant.clone();
         let mut rows: Vec<_> = self.ask(move |shard| shard.templates(&tenant, &asked))?.into_iter().flatten().collect();
         rows.sort_by(|a, b| a.source.cmp(&b.source).then(b.lines.cmp(&a.lines)).then_with(|| a.id.cmp(&b.id)));
+        Ok(rows)
+    }
+
+    /// What is known of the sessions in a tenant's logs, in the order of their sources. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn log_sessions(&self, tenant: &TenantId, asked: TemplateList) -> Result<Vec<SessionsRow>, Unavailable> {
+        let tenant = tenant.clone();
+        let rows = self.ask(move |shard| shard.log_sessions(&tenant, &asked))?;
+        let mut rows: Vec<_> = rows.into_iter().flatten().collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source));
         Ok(rows)
     }
 

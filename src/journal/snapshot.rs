@@ -9,7 +9,7 @@ use super::{Disk, Files, LoadError, Loaded, Position, SaveError, Snapshots};
 
 /// Grows with every change of what a snapshot holds or how it is written. The body of the file is the blocks of
 /// [`crate::engine::Snapshot`] one after the other, each in postcard with its length before it.
-const VERSION: u32 = 11;
+const VERSION: u32 = 12;
 /// The newest may be damaged, and so may the one before it.
 pub const GENERATIONS: usize = 3;
 

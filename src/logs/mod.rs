@@ -9,9 +9,10 @@ mod front;
 mod mask;
 pub mod minutes;
 pub mod redact;
+pub mod session_id;
 pub mod sessions;
 mod severity;
-mod sorted;
+pub(crate) mod sorted;
 mod template;
 pub mod traces;
 

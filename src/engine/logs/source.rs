@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::novelty::Novelty;
+use super::{novelty::Novelty, sessions::Sessions};
 use crate::{
     engine::slots::Record,
-    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes, traces::message},
+    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes, session_id::Habit, traces::message},
     signal::{Identity, Labels, LogRecord, Severity, TimestampMs, WorkloadKey},
 };
 
@@ -59,6 +59,7 @@ pub(in crate::engine) struct Source {
     /// Lines of minutes that are over by severity, in the order of [`Severity::ALL`]; behind them those without.
     pub(super) counted: [u64; Severity::ALL.len() + 1],
     pub(super) novelty: Novelty,
+    pub(super) sessions: Sessions,
 }
 
 /// What was seen of a template.
@@ -72,6 +73,8 @@ pub(super) struct Seen {
     pub(super) severity: Option<Severity>,
     /// Its first line, perhaps cut off.
     pub(super) example: Box<str>,
+    /// What ids of sessions its lines have.
+    pub(super) ids: Habit,
 }
 
 impl Source {
@@ -86,6 +89,7 @@ impl Source {
             seen: Vec::new(),
             counted: Default::default(),
             novelty: Novelty::new(born),
+            sessions: Sessions::default(),
         }
     }
 
@@ -109,11 +113,12 @@ impl Source {
         let seen = &mut self.seen[place];
         if seen.example.is_empty() {
             let example = &record.line[..record.line.floor_char_boundary(EXAMPLE_BYTES)];
-            *seen = Seen { first: at, last: at, counted: 0, severity, example: example.into() };
+            *seen = Seen { first: at, last: at, counted: 0, severity, example: example.into(), ids: Habit::default() };
             self.novelty.note(number);
         }
         seen.last = seen.last.max(at);
         self.minutes.count(at, severity, number);
+        self.note_session(record, at, number);
         self.catalogue.id(number)
     }
 
