@@ -156,6 +156,10 @@ fn named(bytes: &[u8], key: Range<usize>) -> Option<(Rank, Range<usize>)> {
 
 /// The number of the name that a key has: `request_id`, `X-Request-Id`, `trace.id`, `job id`, `session`.
 fn rank(bytes: &[u8], mut key: Range<usize>) -> Option<Rank> {
+    // Of `id` or `session`; most words are done with here.
+    if !matches!(bytes[key.clone()].last(), Some(b'd' | b'D' | b'n' | b'N')) {
+        return None;
+    }
     if bytes[key.clone()].eq_ignore_ascii_case(b"id") {
         let gap = key.start.checked_sub(1).filter(|at| matches!(bytes[*at], b'.' | b' '))?;
         let letters = bytes[..gap].iter().rev().take_while(|byte| CLASSES[**byte as usize] != 0).count();

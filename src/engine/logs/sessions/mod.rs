@@ -233,3 +233,6 @@ fn telling(mut broken: Vec<Broken<TemplateNumber>>) -> Vec<Relation<TemplateNumb
     broken.truncate(KEPT_RELATIONS);
     broken.into_iter().map(|broken| broken.relation).collect()
 }
+
+#[cfg(test)]
+mod tests;

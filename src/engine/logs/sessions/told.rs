@@ -89,7 +89,7 @@ impl Source {
         Some((words, session.line.to_string()))
     }
 
-    fn sessions_row(&self) -> Option<SessionsRow> {
+    pub(super) fn sessions_row(&self) -> Option<SessionsRow> {
         let Found { since, open, relations, tally, broken, .. } = self.sessions.found.as_deref()?;
         let known = relations.iter().flat_map(|relations| relations.iter()).take(LISTED);
         let known = known.map(|(event, other)| match other {
