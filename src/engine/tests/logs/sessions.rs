@@ -52,7 +52,7 @@ fn more_broken_sessions_are_told_with_what_they_lack() {
     assert!(whole.iter().zip(&broken).skip(1).all(|(whole, broken)| whole.1 + broken.1 == 20.0));
 
     let findings = run.engine.findings(&run.tenant);
-    assert!(findings.iter().all(|finding| finding.since >= START + 700 * MINUTE), "{findings:#?}");
+    assert!(findings.iter().all(|finding| finding.raised_at >= START + 700 * MINUTE), "{findings:#?}");
     let words = "usually once: \"INFO request ends [<*>]\" 0 times";
     let told: Vec<_> = findings.iter().filter(|finding| finding.sentence.contains(words)).collect();
     assert!(!told.is_empty(), "{findings:#?}");
