@@ -121,7 +121,7 @@ pub fn series_sentence(story: &SeriesStory<'_>) -> String {
         Kind::PeerDiffers => {
             format!("{series} left its siblings: it is at {seen} since {since}, they are at about {expected}")
         }
-        Kind::LevelShift | Kind::Absence | Kind::Relation | Kind::NewTemplate => {
+        Kind::LevelShift | Kind::Absence | Kind::Relation | Kind::NewTemplate | Kind::RareValue => {
             format!("{series} has been at another level since {since}: {seen} ({usual})")
         }
     };

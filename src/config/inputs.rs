@@ -62,6 +62,9 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// Patterns that the file may have; each is compared with each form of lines that is new.
+const PATTERNS_MAX: usize = 200;
+
 fn default_tenant() -> String {
     TenantId::default().as_str().to_owned()
 }
@@ -83,7 +86,12 @@ pub(super) fn check(logs: &Logs) -> Vec<Problem> {
         key: format!("logs.syslog[{at}].tls").into(),
         message: "cannot be had by udp; use tcp or leave it out".into(),
     });
-    tenants.chain(in_tls).collect()
+    let are_many = logs.patterns.len() > PATTERNS_MAX;
+    let many = are_many.then(|| Problem {
+        key: "logs.patterns".into(),
+        message: format!("has {} patterns, more than {PATTERNS_MAX}", logs.patterns.len()),
+    });
+    tenants.chain(in_tls).chain(many).collect()
 }
 
 #[cfg(test)]

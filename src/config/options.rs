@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, ForwardInput, Period, RuleEntry, SyslogInput, Window};
-use crate::logs::redact::Pii;
+use crate::logs::{Pattern, redact::Pii};
 
 section! {
     /// Everything that can be set.
@@ -89,6 +89,10 @@ section! {
         /// place. `email`, `card` (numbers of payment cards), `token` (passwords, keys, bearer tokens), `iban` (bank accounts),
         /// `ip` (IPv4 addresses). Numbers count as cards or accounts only when their check digits say so.
         redact: Vec<Pii> = Pii::DEFAULT.to_vec(),
+        /// Forms of lines that are to be templates, e.g. `user <*> logged in from <*>`: `<*>` stands for any text, what is a value
+        /// elsewhere (a number, an address, a path) for any other value. Of several that fit a line the first wins, and all win
+        /// over the templates that vigie finds, whose counts they take over. 200 at most.
+        patterns: Vec<Pattern> = Vec::new(),
         /// How long lines can be searched: days that ended longer ago are removed.
         keep_for: Period = Period::from_secs(30 * 86_400),
         /// Most disk that lines may take to be searched, of all tenants; the oldest days are removed first.

@@ -24,8 +24,15 @@ const LOOK_BACK: i64 = 100;
 /// Growth after which an episode is named anew.
 const RENAME_AFTER: f64 = 1.1;
 /// Kinds of which a series may have an open finding of its own, beside the one about its samples.
-pub(super) const OWN: [Kind; 6] =
-    [Kind::Variance, Kind::Flatline, Kind::LostSeason, Kind::Trend, Kind::PeerDiffers, Kind::NewTemplate];
+pub(super) const OWN: [Kind; 7] = [
+    Kind::Variance,
+    Kind::Flatline,
+    Kind::LostSeason,
+    Kind::Trend,
+    Kind::PeerDiffers,
+    Kind::NewTemplate,
+    Kind::RareValue,
+];
 
 /// What a slow detector or the siblings tell of one series.
 struct Tale {

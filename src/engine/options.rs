@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::models::Prior;
 use crate::{
+    logs::Pattern,
     series::{ChunkFiles, ChunkMemory},
     signal::{Maintenance, Rule, TimestampMs},
 };
@@ -33,6 +34,8 @@ pub struct Options {
     pub rules: Arc<[Rule]>,
     /// Planned work that the configuration names, for every tenant.
     pub maintenance: Arc<[Maintenance]>,
+    /// Forms of log lines that the configuration names.
+    pub patterns: Arc<[Pattern]>,
     /// Closed findings kept per tenant and shard.
     pub findings_kept: usize,
     /// Names of the series that vigie answers with.
@@ -56,6 +59,7 @@ impl Default for Options {
             false_alarms_per_week: 2.0,
             min_relative_deviation: 0.1,
             rules: Arc::default(),
+            patterns: Arc::default(),
             maintenance: Arc::default(),
             findings_kept: 1_000,
             names: AnswerNames::VIGIE,

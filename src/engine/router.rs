@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Refusal, WriteReport,
-    logs::{Home, Routes},
+    logs::{Home, Route, Routes, tails},
 };
 use crate::{
     ingest::remote_write::WriteRequest,
-    signal::{Command, LogBatch, TenantId, TimestampMs},
+    signal::{Command, Identity, LogBatch, TenantId, TimestampMs},
 };
 
 /// Event time between turns, in ms: how often shards hear of each other and forests may be renewed.
@@ -80,12 +80,15 @@ impl Router {
     /// Where the streams of a batch of log records belong.
     #[must_use]
     pub fn routes(&self, batch: &LogBatch, received: TimestampMs) -> Routes {
-        let route = |labels| {
+        let route = |labels, ends| {
             let home = Home::of(labels);
-            ((home.workload.0 % self.shards as u64) as usize, home)
+            let shard = (home.workload.0 % self.shards as u64) as usize;
+            Route { shard, home, stream: Identity::of(labels).series, ends }
         };
         let newest = batch.newest().map_or(received, |at| at.div_euclid(1_000_000)).min(received);
-        Routes { streams: batch.streams().iter().map(route).collect(), newest }
+        let streams =
+            batch.streams().iter().zip(tails::ends(batch)).map(|(labels, ends)| route(labels, ends)).collect();
+        Routes { streams, newest }
     }
 }
 

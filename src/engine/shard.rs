@@ -65,18 +65,9 @@ impl Shard {
     #[must_use]
     pub fn new(number: usize, options: Options) -> Self {
         let (tenants, models, paces) = (HashMap::new(), Models::default(), Paces::default());
+        let reader = Reader::new(options.patterns.clone());
         let archive = Archive::new(options.chunks.clone(), options.window_ms);
-        Self {
-            options,
-            tenants,
-            models,
-            paces,
-            number,
-            archive,
-            reader: Reader::default(),
-            ceiling: None,
-            saving: None,
-        }
+        Self { options, tenants, models, paces, number, archive, reader, ceiling: None, saving: None }
     }
 
     pub(super) fn tenant_mut(&mut self, id: &TenantId) -> &mut Tenant {

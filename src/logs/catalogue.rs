@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Reader,
+    parameters::{Parameters, RareValue},
     template::{TemplateId, Templates},
 };
+use crate::signal::TimestampMs;
 
 /// Number of a template in the catalogue that it was found for. It stays true: when templates turn out to be one, the later
 /// ones become aliases of the first, see [`Catalogue::root`].
@@ -47,12 +49,21 @@ impl Catalogue {
         let number = match cache.get(hash) {
             Some(known) => self.templates.root(known),
             None => {
-                let number = self.templates.place(masked);
+                let number = match masked.patterns.iter().find(|pattern| pattern.holds(masked.text)) {
+                    Some(own) => self.templates.own(own),
+                    None => self.templates.place(masked.text),
+                };
                 cache.insert(hash, number);
                 self.take_merged();
                 number
             }
         };
+        self.count(number)
+    }
+
+    /// Counts a line of a template that is known; gives what the template is called now.
+    pub fn count(&mut self, number: TemplateNumber) -> TemplateNumber {
+        let number = self.templates.root(number);
         self.lines += 1;
         let tally = &mut self.tallies[number as usize];
         (tally.lines, tally.last) = (tally.lines + 1, self.lines);
@@ -99,6 +110,18 @@ impl Catalogue {
     #[must_use]
     pub fn text(&self, number: TemplateNumber) -> String {
         self.templates.text(number)
+    }
+
+    /// Notes the parameters of a line, the one that was parsed last; tells if one of them is rare.
+    pub fn look(
+        &self,
+        (line, at): (&str, TimestampMs),
+        number: TemplateNumber,
+        reader: &Reader,
+        parameters: &mut Parameters,
+    ) -> Option<RareValue> {
+        let (version, form) = self.templates.form_of(number);
+        parameters.look(reader.said(line), at, version, form)
     }
 
     /// Templates that are not aliases, with the number of lines of each, in the order of their first lines. The numbers add

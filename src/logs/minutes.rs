@@ -46,14 +46,14 @@ pub struct Minute {
 }
 
 impl Minutes {
-    /// Counts a line.
-    pub fn count(&mut self, at: TimestampMs, severity: Option<Severity>, template: TemplateNumber) {
+    /// Counts a line; gives how many of its template the minute has by then, nothing for a line that is late.
+    pub fn count(&mut self, at: TimestampMs, severity: Option<Severity>, template: TemplateNumber) -> Option<u32> {
         let number = at.div_euclid(MINUTE_MS);
         let over = *self.over.get_or_insert(number - 1);
         self.newest = self.newest.max(at);
         if number <= over {
             self.late += 1;
-            return;
+            return None;
         }
         let behind = self.open.iter().rev().take_while(|minute| minute.number > number).count();
         let place = self.open.len() - behind;
@@ -63,7 +63,9 @@ impl Minutes {
         }
         let minute = &mut self.open[place - usize::from(!is_new)];
         minute.severities[severity.map_or(Severity::ALL.len(), |severity| severity as usize)] += 1;
-        *minute.templates.entry(template).or_default() += 1;
+        let lines = minute.templates.entry(template).or_default();
+        *lines += 1;
+        Some(*lines)
     }
 
     /// The number of the next minute that is over.

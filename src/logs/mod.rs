@@ -8,6 +8,9 @@ mod catalogue;
 mod front;
 mod mask;
 pub mod minutes;
+pub mod parameters;
+mod patterns;
+mod pieces;
 pub mod redact;
 pub mod session_id;
 pub mod sessions;
@@ -16,32 +19,58 @@ pub(crate) mod sorted;
 mod template;
 pub mod traces;
 
+use std::sync::Arc;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use cache::Cache;
 use mask::Masker;
+use parameters::Parameters;
 
 pub use catalogue::{Catalogue, TemplateNumber};
+pub use patterns::{Pattern, PatternError};
 pub use severity::severity;
 pub use template::TemplateId;
 
 /// What lines of any number of sources are read with; what is known of them is in their [`Catalogue`]s.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// What a line of JSON or logfmt says.
+    /// What a line of JSON or logfmt says; else empty.
     message: Vec<u8>,
     masker: Masker,
     cache: Cache,
+    patterns: Arc<[Pattern]>,
 }
 
 impl Reader {
-    /// The masked form of a line, and its hash for the catalogue with this seed: of JSON and logfmt the message and the keys.
-    fn read(&mut self, line: &[u8], seed: u64) -> (&[u8], u64, &mut Cache) {
-        let line = if front::message(line, &mut self.message) { &self.message } else { line };
-        let masked = self.masker.mask(line);
-        // 0 is nothing in the cache.
-        (masked, xxh3_64_with_seed(masked, seed).max(1), &mut self.cache)
+    /// One that knows these forms of lines; they win over those that are found.
+    #[must_use]
+    pub fn new(patterns: Arc<[Pattern]>) -> Self {
+        Self { patterns, ..Self::default() }
     }
+
+    /// The masked form of a line, and its hash for the catalogue with this seed: of JSON and logfmt the message and the keys.
+    fn read(&mut self, line: &[u8], seed: u64) -> (Masked<'_>, u64, &mut Cache) {
+        if !front::message(line, &mut self.message) {
+            self.message.clear();
+        }
+        let said = if self.message.is_empty() { line } else { &self.message };
+        let masked = self.masker.mask(said);
+        // 0 is nothing in the cache.
+        let hash = xxh3_64_with_seed(masked, seed).max(1);
+        (Masked { text: masked, patterns: &self.patterns }, hash, &mut self.cache)
+    }
+
+    /// What the line that was read last says, given that line: its template was found by that.
+    fn said<'a>(&'a self, line: &'a str) -> &'a str {
+        if self.message.is_empty() { line } else { std::str::from_utf8(&self.message).unwrap_or_default() }
+    }
+}
+
+/// A masked line that may have to be grouped.
+struct Masked<'a> {
+    text: &'a [u8],
+    patterns: &'a [Pattern],
 }
 
 /// Finds the templates of the lines of one source, line by line.
@@ -52,9 +81,20 @@ pub struct Parser {
 }
 
 impl Parser {
+    /// One that knows these forms of lines, see [`Reader::new`].
+    #[must_use]
+    pub fn new(patterns: Arc<[Pattern]>) -> Self {
+        Self { reader: Reader::new(patterns), catalogue: Catalogue::default() }
+    }
+
     /// The template of a line, see [`Catalogue::parse`].
     pub fn parse(&mut self, line: &[u8]) -> TemplateNumber {
         self.catalogue.parse(line, &mut self.reader)
+    }
+
+    /// Notes the parameters of the line that was parsed last.
+    pub fn look(&self, line: &str, number: TemplateNumber, parameters: &mut Parameters) {
+        self.catalogue.look((line, 0), number, &self.reader, parameters);
     }
 
     /// The templates that were found.

@@ -4,6 +4,7 @@
 //! Java, JavaScript, .NET, Python, Ruby and Go, and what comes between them. An indented line alone says nothing.
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::signal::{LogBatch, TimestampNs};
 
@@ -13,18 +14,34 @@ const APART_NS: i64 = 1_000_000_000;
 const LINES: u32 = 1_000;
 
 /// What the lines of a stream are in the midst of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trace {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trace {
     /// Nothing: a frame may begin one.
     None,
     /// Frames, `Caused by:` and what is indented among them.
     Frames,
     /// Python's, whose frames come before the message.
+    /// Python's, whose frames come before the message.
     Python,
+    /// Go's, goroutine by goroutine.
     Go,
 }
 
 impl Trace {
+    /// What comes after a record of one or more lines.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        text.lines().fold(Self::None, |trace, line| trace.go_on(line).unwrap_or_else(|| Self::begin(line)))
+    }
+
+    /// What comes after a record that goes on with this one; `None` for one that does not.
+    #[must_use]
+    pub fn after(self, text: &str) -> Option<Self> {
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        let trace = self.go_on(first)?;
+        Some(rest.lines().fold(trace, |trace, line| trace.go_on(line).unwrap_or_else(|| Self::begin(line))))
+    }
+
     /// What a line that does not go on with anything begins.
     fn begin(line: &str) -> Self {
         if line.contains("Traceback (most recent call last):") {

@@ -240,6 +240,7 @@ fn options(app: &App) -> Result<Options, Problem> {
         late_ms: config.anomaly.late_after.as_millis(),
         rules: config.rules()?,
         maintenance: config.planned()?,
+        patterns: config.logs.patterns.clone().into(),
         findings_kept: config.anomaly.findings_kept,
         names: app.answer_names(),
         seed: config.seed,

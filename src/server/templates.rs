@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     engine::{TemplateList, TemplateRow},
+    logs::parameters::Summary,
     signal::Severity,
 };
 
@@ -30,6 +31,7 @@ pub(super) struct TemplateView {
     first_at: String,
     last_at: String,
     example: String,
+    parameters: Vec<Summary>,
 }
 
 /// Templates, how many there are without `limit`, and the lines of all of them.
@@ -53,6 +55,7 @@ impl From<TemplateRow> for TemplateView {
             first_at: rfc3339(row.first),
             last_at: rfc3339(row.last),
             example: row.example,
+            parameters: row.parameters,
         }
     }
 }

@@ -93,11 +93,13 @@ pub enum Kind {
     Relation,
     /// Lines of a log of a form that was never seen before.
     NewTemplate,
+    /// A value in a line of a log that was never there before, where all others are known well.
+    RareValue,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Spike,
         Self::LevelShift,
         Self::Trend,
@@ -108,6 +110,7 @@ impl Kind {
         Self::Flatline,
         Self::Relation,
         Self::NewTemplate,
+        Self::RareValue,
     ];
 
     /// The kind in words.
@@ -124,6 +127,7 @@ impl Kind {
             Self::Flatline => "flatline",
             Self::Relation => "broken relation",
             Self::NewTemplate => "new log template",
+            Self::RareValue => "rare value in a log",
         }
     }
 }

@@ -243,6 +243,11 @@ impl LogBatch {
         std::iter::from_fn(move || self.next(&mut place))
     }
 
+    /// The number of the stream of each record.
+    pub fn stream_numbers(&self) -> impl Iterator<Item = usize> {
+        self.entries.iter().map(|entry| entry.stream as usize)
+    }
+
     /// The record at a place, which moves on to the next one.
     pub fn next(&self, place: &mut Place) -> Option<LogRecord<'_>> {
         let Entry { at, stream, severity, trace_id, line, attributes } = *self.entries.get(place.record)?;

@@ -220,6 +220,9 @@ fn line(entry: &Entry, now: TimestampMs) -> Markup {
                 details {
                     summary { code { (form_of_lines(&row.text)) } }
                     blockquote { code { (row.example) } }
+                    @if !row.parameters.is_empty() {
+                        ol { @for parameter in &row.parameters { li { span.hole { "<*>" } " " (parameter) } } }
+                    }
                 }
             }
             td class=(severity) { (severity) }

@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 
 use self::{input::Lines, report::Report};
-use crate::logs::{Parser, TemplateNumber};
+use crate::logs::{Parser, Pattern, TemplateNumber};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Write the template of each line as CSV: line, template_id, template
     #[arg(long, value_name = "OUT.csv")]
     assignments: Option<PathBuf>,
+    /// A form of lines that is to be a template, e.g. 'user <*> logged in from <*>'; wins over those that are found
+    #[arg(long, value_name = "TEXT")]
+    pattern: Vec<Pattern>,
     /// Templates to print
     #[arg(long, value_name = "N", default_value_t = 40)]
     top: usize,
@@ -31,12 +34,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut lines = Lines::open(&args.files)?;
-    let (mut parser, mut report) = (Parser::default(), Report::default());
+    let (mut parser, mut report) = (Parser::new(args.pattern.as_slice().into()), Report::default());
     let mut numbers: Vec<TemplateNumber> = Vec::new();
     let mut line = Vec::new();
     while lines.next(&mut line)? {
         let number = parser.parse(&line);
-        report.take(number, &line);
+        report.take(number, &line, &parser);
         if args.assignments.is_some() {
             numbers.push(number);
         }

@@ -6,7 +6,11 @@ use serde::Serialize;
 
 use super::course::Course;
 use crate::{
-    logs::{Catalogue, TemplateNumber, severity},
+    logs::{
+        Catalogue, Parser, TemplateNumber,
+        parameters::{Parameters, Summary},
+        severity,
+    },
     signal::Severity,
 };
 
@@ -15,6 +19,8 @@ const LINES_MIN: u64 = 1_000;
 /// A template is rare with so few lines, and that share of all.
 const RARE: u64 = 3;
 const RARE_SHARE: f64 = 1e-3;
+/// Lines that the other values at the place of a rare one have at least.
+const OFTEN: u64 = 10;
 /// It is new when it first came in this last part of the lines.
 const NEW_FROM: f64 = 0.9;
 /// Longest line that is quoted, in characters.
@@ -28,6 +34,7 @@ struct Seen {
     last: u64,
     severity: Option<Severity>,
     example: String,
+    parameters: Parameters,
 }
 
 /// What has been seen so far.
@@ -56,13 +63,15 @@ struct Row {
     is_new: bool,
     is_rare: bool,
     example: String,
+    /// What stands at each `<*>`, in their order.
+    parameters: Vec<Summary>,
     #[serde(skip)]
     course: String,
 }
 
 impl Report {
     /// Takes note of a line.
-    pub(super) fn take(&mut self, number: TemplateNumber, line: &[u8]) {
+    pub(super) fn take(&mut self, number: TemplateNumber, line: &[u8], parser: &Parser) {
         let place = number as usize;
         if place >= self.seen.len() {
             self.seen.resize_with(place + 1, Seen::default);
@@ -73,6 +82,9 @@ impl Report {
             let text = String::from_utf8_lossy(line);
             seen.severity = severity(&text);
             seen.example = text.chars().take(QUOTED).collect();
+        }
+        if let Ok(line) = std::str::from_utf8(line) {
+            parser.look(line, number, &mut seen.parameters);
         }
         seen.course.count(self.lines);
         self.lines += 1;
@@ -109,6 +121,7 @@ impl Report {
                 is_new: can_tell && seen.first as f64 > NEW_FROM * self.lines as f64,
                 is_rare: can_tell && count <= RARE && (count as f64) < RARE_SHARE * self.lines as f64,
                 example: seen.example.clone(),
+                parameters: seen.parameters.summaries().collect(),
                 course: seen.course.show(self.lines),
             })
         };
@@ -158,6 +171,32 @@ impl Report {
                 let _ = writeln!(out, "{:width$}  and {} more", "", odd.len() - top);
             }
         }
+        let rare: Vec<String> = templates.iter().flat_map(rare_values).take(top).collect();
+        if !rare.is_empty() {
+            let _ = writeln!(out, "\nRare values, where there are few others");
+            for line in &rare {
+                let _ = writeln!(out, "{line}");
+            }
+        }
         out
     }
+}
+
+/// The values of a template that hardly ever come while all others at their place often do, in words.
+fn rare_values(row: &Row) -> Vec<String> {
+    let mut told = Vec::new();
+    for (number, parameter) in row.parameters.iter().enumerate() {
+        if !parameter.kind.may_be_closed() || parameter.distinct.is_none() || parameter.seen < LINES_MIN {
+            continue;
+        }
+        let (rare, others): (Vec<_>, Vec<_>) = parameter.values.iter().partition(|(_, lines)| *lines <= RARE);
+        if rare.len() < others.len() && others.iter().all(|(_, lines)| *lines >= OFTEN) {
+            let (seen, number) = (parameter.seen, number + 1);
+            let say = |(value, lines): &(String, u64)| {
+                format!("{lines:>5}  \"{value}\", of {seen} at <*> {number}: {}", row.template)
+            };
+            told.extend(rare.into_iter().map(say));
+        }
+    }
+    told
 }

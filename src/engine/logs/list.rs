@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::source::Seen;
 use crate::{
     engine::Shard,
+    logs::parameters::Summary,
     signal::{Labels, Severity, TenantId, TimestampMs},
 };
 
@@ -26,6 +28,8 @@ pub struct TemplateRow {
     pub severity: Option<Severity>,
     /// The first line, perhaps cut off.
     pub example: String,
+    /// What stands at each `<*>`, in their order.
+    pub parameters: Vec<Summary>,
 }
 
 /// What is asked for.
@@ -56,7 +60,8 @@ impl Shard {
         let rows = sources.flat_map(|source| {
             let named = source.labels.filtered(|name| name != "job");
             source.catalogue.counts().filter(|(_, lines)| *lines > 0).map(move |(number, lines)| {
-                let seen = source.seen(number).cloned().unwrap_or_default();
+                let nothing = Seen::default();
+                let seen = source.seen(number).unwrap_or(&nothing);
                 TemplateRow {
                     id: source.catalogue.id(number).to_string(),
                     source: named.clone(),
@@ -65,7 +70,8 @@ impl Shard {
                     first: seen.first,
                     last: seen.last,
                     severity: seen.severity,
-                    example: seen.example.into(),
+                    example: seen.example.to_string(),
+                    parameters: seen.parameters.summaries().collect(),
                 }
             })
         });

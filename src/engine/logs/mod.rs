@@ -4,6 +4,7 @@ mod list;
 mod novelty;
 mod sessions;
 mod source;
+pub(super) mod tails;
 mod tell;
 
 use std::{
@@ -27,7 +28,9 @@ use super::{
 };
 use crate::{
     logs::minutes::{MINUTE_MS, Minute},
-    signal::{Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, Severity, TenantId, TimestampMs},
+    signal::{
+        Identity, Labels, LogBatch, METRIC_NAME, MetricKind, Place, Sample, SeriesKey, Severity, TenantId, TimestampMs,
+    },
 };
 
 /// Counters of the lines of a source by severity.
@@ -107,9 +110,19 @@ impl Sources {
 /// Where the streams of a batch belong, by their numbers.
 #[derive(Debug)]
 pub struct Routes {
-    pub(super) streams: Vec<(usize, Home)>,
+    pub(super) streams: Vec<Route>,
     /// The newest event time, or that of receipt if it is not told; never after that.
     pub(crate) newest: TimestampMs,
+}
+
+/// Where one stream belongs.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) shard: usize,
+    pub(super) home: Home,
+    pub(super) stream: SeriesKey,
+    /// Numbers of its first and last record.
+    pub(super) ends: (usize, usize),
 }
 
 /// Value of a counter at the end of a minute.
@@ -139,13 +152,11 @@ impl Shard {
         for _ in 0..count {
             let number = place.record;
             let Some(record) = batch.next(place) else { break };
-            let Some((_, home)) = routes.streams.get(record.stream).filter(|(home, _)| home == shard) else {
-                continue;
-            };
+            let Some(route) = routes.streams.get(record.stream).filter(|route| route.shard == *shard) else { continue };
             // A clock that is ahead tells nothing of the time.
             let at = record.at.map(|at| at.div_euclid(1_000_000)).filter(|at| *at <= latest).unwrap_or(received);
-            let Some(source) = tenant.sources.of(*home, record.labels, at) else { continue };
-            let template = source.take(&record, at, reader);
+            let Some(source) = tenant.sources.of(route.home, record.labels, at) else { continue };
+            let template = source.take(&record, at, (route, number), reader);
             if let Some(place) = templates.get(number) {
                 place.store(template.0, Ordering::Relaxed);
             }

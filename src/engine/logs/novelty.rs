@@ -23,16 +23,15 @@ const FEW_ERRORS: f64 = 30.0;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Novelty {
     born: TimestampMs,
-    /// Templates that came after the learning, fading.
-    many: f64,
-    at: TimestampMs,
+    /// Templates that came after the learning.
+    many: Budget,
     /// Those that came since they were last asked for.
     fresh: Vec<TemplateNumber>,
 }
 
 impl Novelty {
     pub(super) fn new(born: TimestampMs) -> Self {
-        Self { born, many: 0.0, at: born, fresh: Vec::new() }
+        Self { born, many: Budget::default(), fresh: Vec::new() }
     }
 
     /// A template was seen for the first time.
@@ -52,13 +51,31 @@ impl Novelty {
         if at - self.born < LEARNING_MS || lines < LEARNING_LINES {
             return false;
         }
-        let passed = at.saturating_sub(self.at).max(0) as f64;
-        self.many *= (-passed / FADING_MS).exp();
-        self.at = self.at.max(at);
         let few = if severity.is_some_and(|severity| severity >= Severity::Error) { FEW_ERRORS } else { FEW };
-        let is_remarkable = self.many < few;
-        self.many += 1.0;
-        is_remarkable
+        self.many.count(at) < few
+    }
+}
+
+/// How many there were lately, fading: the next one is remarkable while there are few.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Budget {
+    many: f64,
+    at: TimestampMs,
+}
+
+impl Budget {
+    /// Whether one more at this time is remarkable. To be asked once for each.
+    pub(super) fn spend(&mut self, at: TimestampMs) -> bool {
+        self.count(at) < FEW
+    }
+
+    /// Counts one; how many there were before.
+    fn count(&mut self, at: TimestampMs) -> f64 {
+        let passed = at.saturating_sub(self.at).max(0) as f64;
+        self.at = self.at.max(at);
+        let before = self.many * (-passed / FADING_MS).exp();
+        self.many = before + 1.0;
+        before
     }
 }
 
@@ -74,7 +91,7 @@ mod tests {
         assert!(!novelty.is_remarkable(24 * hour, 100, None), "too few lines");
         let told = (24..240).filter(|at| novelty.is_remarkable(at * hour, 100_000, None)).count();
         assert_eq!(told, 4);
-        assert!(novelty.is_remarkable(241 * hour, 100_000, Some(Severity::Error)) == (novelty.many < FEW_ERRORS));
+        assert!(novelty.is_remarkable(241 * hour, 100_000, Some(Severity::Error)) == (novelty.many.many < FEW_ERRORS));
         assert!(novelty.is_remarkable(24 * 40 * hour, 100_000, None), "after weeks without");
     }
 }

@@ -3,15 +3,28 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{novelty::Novelty, sessions::Sessions};
+use super::{
+    Route,
+    novelty::{Budget, Novelty},
+    sessions::Sessions,
+    tails::Tails,
+};
 use crate::{
     engine::slots::Record,
-    logs::{Catalogue, Reader, TemplateId, TemplateNumber, minutes::Minutes, session_id::Habit, traces::message},
+    logs::{
+        Catalogue, Reader, TemplateId, TemplateNumber,
+        minutes::Minutes,
+        parameters::{Parameters, RareValue},
+        session_id::Habit,
+        traces::message,
+    },
     signal::{Identity, Labels, LogRecord, Severity, TimestampMs, WorkloadKey},
 };
 
 /// Longest example that is kept of a template, in bytes.
 const EXAMPLE_BYTES: usize = 300;
+/// Rare values of a minute that are remembered until it is over.
+const RARE: usize = 64;
 /// What a source is called whose lines do not tell.
 const UNKNOWN: &str = "unknown";
 
@@ -60,6 +73,20 @@ pub(in crate::engine) struct Source {
     pub(super) counted: [u64; Severity::ALL.len() + 1],
     pub(super) novelty: Novelty,
     pub(super) sessions: Sessions,
+    /// Rare values that have not been told of, and how many there were lately.
+    pub(super) rare: Vec<Rare>,
+    pub(super) rare_lately: Budget,
+    tails: Tails,
+}
+
+/// A rare value, and where it stood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rare {
+    pub(super) template: TemplateNumber,
+    pub(super) at: TimestampMs,
+    pub(super) value: RareValue,
+    /// The line, perhaps cut off.
+    pub(super) line: String,
 }
 
 /// What was seen of a template.
@@ -73,6 +100,7 @@ pub(super) struct Seen {
     pub(super) severity: Option<Severity>,
     /// Its first line, perhaps cut off.
     pub(super) example: Box<str>,
+    pub(super) parameters: Parameters,
     /// What ids of sessions its lines have.
     pub(super) ids: Habit,
 }
@@ -90,6 +118,9 @@ impl Source {
             counted: Default::default(),
             novelty: Novelty::new(born),
             sessions: Sessions::default(),
+            rare: Vec::new(),
+            rare_lately: Budget::default(),
+            tails: Tails::default(),
         }
     }
 
@@ -102,9 +133,40 @@ impl Source {
         Identity::of(&self.labels).workload
     }
 
-    /// Takes a line; gives its template.
-    pub(super) fn take(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateId {
-        let number = self.catalogue.parse(message(record.line).as_bytes(), reader);
+    /// Takes a line with its number in the batch; gives its template.
+    pub(super) fn take(
+        &mut self,
+        record: &LogRecord<'_>,
+        at: TimestampMs,
+        (route, number): (&Route, usize),
+        reader: &mut Reader,
+    ) -> TemplateId {
+        let is_first = number == route.ends.0;
+        let resumed = is_first.then(|| self.tails.resumed(route.stream, record, at)).flatten();
+        let (template, severity) = match resumed {
+            Some((template, severity)) => (self.go_on(template, severity, at), severity),
+            None => (self.take_line(record, at, reader), record.severity),
+        };
+        if number == route.ends.1 {
+            self.tails.note(route.stream, record, at, (template, severity));
+        }
+        self.catalogue.id(template)
+    }
+
+    /// Takes a line that goes on with an earlier one of a template.
+    fn go_on(&mut self, template: TemplateNumber, severity: Option<Severity>, at: TimestampMs) -> TemplateNumber {
+        let template = self.catalogue.count(template);
+        if let Some(seen) = self.seen.get_mut(template as usize) {
+            seen.last = seen.last.max(at);
+        }
+        self.minutes.count(at, severity, template);
+        template
+    }
+
+    /// Takes a line that stands for itself; gives its template.
+    pub(super) fn take_line(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateNumber {
+        let said = message(record.line);
+        let number = self.catalogue.parse(said.as_bytes(), reader);
         let severity = record.severity;
         let place = number as usize;
         if place >= self.seen.len() {
@@ -112,20 +174,29 @@ impl Source {
         }
         let seen = &mut self.seen[place];
         if seen.example.is_empty() {
-            let example = &record.line[..record.line.floor_char_boundary(EXAMPLE_BYTES)];
-            *seen = Seen { first: at, last: at, counted: 0, severity, example: example.into(), ids: Habit::default() };
+            *seen = Seen { first: at, last: at, severity, example: example(record.line).into(), ..Seen::default() };
             self.novelty.note(number);
         }
         seen.last = seen.last.max(at);
-        self.minutes.count(at, severity, number);
+        if self.minutes.count(at, severity, number).is_some_and(|lines| seen.parameters.wants(lines))
+            && let Some(value) = self.catalogue.look((said, at), number, reader, &mut seen.parameters)
+            && self.rare.len() < RARE
+        {
+            self.rare.push(Rare { template: number, at, value, line: example(record.line).to_owned() });
+        }
         self.note_session(record, at, number);
-        self.catalogue.id(number)
+        number
     }
 
     /// What was seen of a template that is no alias.
     pub(super) fn seen(&self, number: TemplateNumber) -> Option<&Seen> {
         self.seen.get(number as usize)
     }
+}
+
+/// As much of a line as is kept as an example.
+fn example(line: &str) -> &str {
+    &line[..line.floor_char_boundary(EXAMPLE_BYTES)]
 }
 
 impl Record for Source {

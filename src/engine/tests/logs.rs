@@ -185,3 +185,82 @@ fn a_template_that_does_not_come_again_has_no_series_in_the_end() {
     assert!(run.counts("vigie_log_template_lines_total", &[("service", "mail")]).is_empty());
     assert_eq!(run.engine.templates(&run.tenant).len(), 2, "it is known all the same");
 }
+
+#[test]
+fn a_value_that_was_never_there_is_told() {
+    let mut run = Run::new(Options::default());
+    let of_minute = |minute: i64, state: &str| {
+        let line = |i: i64| {
+            let state = if i == 0 { state } else { ["approved", "settled", "approved"][i as usize % 3] };
+            format!("payment {} by way of shop-{} is {state} after {} ms", minute * 10 + i, i % 4, 20 + i)
+        };
+        let lines: Vec<String> = (0..6)
+            .map(line)
+            .chain((0..4).map(|i| format!("payment {i} is {}", ["void", "due", "open", "late"][i])))
+            .collect();
+        let at = START + minute * MINUTE;
+        batch(&lines.iter().map(|line| ("checkout", at, line.as_str())).collect::<Vec<_>>())
+    };
+    // Words are a value only where there are several: so that it has many of them at the beginning.
+    for (minute, state) in ["refused", "held", "queued", "booked"].into_iter().cycle().take(40).enumerate() {
+        run.log(&of_minute(minute as i64, state));
+    }
+    for minute in 40..3_000 {
+        run.log(&of_minute(minute, if minute == 2_950 { "charged-back" } else { "approved" }));
+    }
+    let rows = run.engine.templates(&run.tenant);
+    let row = rows.iter().find(|row| row.text == "payment <*> by way of shop-<*> is <*> after <*> ms").unwrap();
+    let state = &row.parameters[2];
+    assert_eq!((state.kind.as_str(), state.distinct, state.values[0].0.as_str()), ("word", Some(7), "approved"));
+    let findings = run.engine.findings(&run.tenant);
+    let rare: Vec<_> = findings.iter().filter(|finding| finding.kind == Kind::RareValue).collect();
+    assert_eq!(rare.len(), 1, "{rare:#?}");
+    assert_eq!(rare[0].lines, ["payment 29500 by way of shop-0 is charged-back after 20 ms"]);
+    assert!(
+        rare[0].sentence.contains("says \"charged-back\" where it said \"approved\", \"settled\", "),
+        "{}",
+        rare[0].sentence
+    );
+    assert!(
+        rare[0].sentence.contains("\"payment <*> by way of shop-<*> is charged-back after <*> ms\""),
+        "{}",
+        rare[0].sentence
+    );
+    assert_eq!(rare[0].status, FindingStatus::Resolved, "half an hour later it is not new any more");
+}
+
+#[test]
+fn a_trace_that_came_in_two_requests_is_of_one_template() {
+    let mut run = Run::new(Options::default());
+    let mut send = |lines: &[(&str, i64, &str)]| {
+        let mut batch = LogBatch::default();
+        let streams = ["a", "b", "c"].map(|pod| batch.stream(Labels::from_pairs([("service", "cart"), ("pod", pod)])));
+        for (pod, ms, line) in lines {
+            let stream = streams[usize::from(pod.as_bytes()[0] - b'a')];
+            batch.push(stream, &LogLine { at: Some((START + ms) * 1_000_000), line, ..LogLine::default() }, []);
+        }
+        crate::logs::traces::join(&mut batch);
+        batch.grade(crate::logs::severity);
+        let (report, templates) = run.engine.write_logs(&run.tenant, &batch, START + 60_000);
+        assert_eq!(report.lines as usize, batch.len());
+        templates
+    };
+    let failed = send(&[("a", 0, "ERROR cannot pay"), ("b", 0, "INFO all is well"), ("b", 1, "ERROR cannot ship")]);
+    let rest = "\tat shop.Pay.pay(Pay.java:7)";
+    let next = send(&[
+        ("a", 100, rest),
+        ("a", 101, "\tat shop.Main.run(Main.java:1)"),
+        ("a", 102, "INFO next"),
+        ("c", 102, rest),
+    ]);
+    assert_eq!(next[0], failed[0], "the frames are one record, of the template of their error");
+    assert!(!failed.contains(&next[2]), "another pod had no error");
+    let last = send(&[("b", 300, "Caused by: java.io.IOException: no"), ("a", 5_000, rest)]);
+    assert_eq!((last[0], last[1]), (failed[2], next[2]), "a second later nothing goes on");
+    let more = send(&[("b", 400, "\t... 12 more")]);
+    assert_eq!(more[0], failed[2], "in three requests");
+    let rows = run.engine.templates(&run.tenant);
+    let lines = |text: &str| rows.iter().find(|row| row.text == text).unwrap().lines;
+    assert_eq!((lines("ERROR cannot pay"), lines("ERROR cannot ship"), lines("INFO next")), (2, 3, 1));
+    assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), 9);
+}

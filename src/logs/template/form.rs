@@ -110,15 +110,19 @@ impl Form {
         self.tokens[token][unit] = Unit::value();
     }
 
-    /// Takes over the values of another form of the same signature.
-    pub(super) fn absorb(&mut self, other: &Self) {
+    /// Takes over the values of another form of the same signature; true where that changes anything.
+    pub(super) fn absorb(&mut self, other: &Self) -> bool {
+        let mut is_changed = false;
         for (token, others) in self.tokens.iter_mut().zip(&other.tokens) {
             for (unit, other) in token.iter_mut().zip(others) {
                 if unit.is_blank() && unit.text != other.text {
-                    unit.text = join(&unit.text, &other.text);
+                    let text = join(&unit.text, &other.text);
+                    is_changed |= *unit.text != *text;
+                    unit.text = text;
                 }
             }
         }
+        is_changed
     }
 
     /// By what is around it the slot of a word is known again: its key, or the two words before and the token after.

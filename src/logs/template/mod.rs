@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use form::{Form, Signature, chain};
 use unit::{Kind, Readiness, Unit};
 
-use super::{mask::VALUE, sorted};
+use super::{Pattern, mask::VALUE, sorted};
 
 /// So many different plain words at one place make it a value.
 const WORDS: usize = 4;
@@ -58,6 +58,8 @@ struct Template {
     form: Form,
     /// Whether it holds words that became values, so that it may cover other forms.
     is_wide: bool,
+    /// How often its text has changed.
+    changes: u32,
 }
 
 /// What was seen at one place while everything else was the same.
@@ -93,6 +95,8 @@ pub(super) struct Templates {
     depth: usize,
     /// Stands for those that were forgotten.
     other: Option<Number>,
+    /// Those that people have named: they take over what they hold, and nothing takes them over.
+    own: Vec<Number>,
     /// Pairs of what was merged and into what, since they were last asked for.
     merged: Vec<(Number, Number)>,
 }
@@ -123,6 +127,12 @@ impl Templates {
         self.form(self.root(number)).shown()
     }
 
+    /// Text of a template with one byte for each value, and how often it has changed.
+    pub(super) fn form_of(&self, number: Number) -> (u32, impl FnOnce() -> Vec<u8>) {
+        let Template { form, changes, .. } = &self.templates[self.root(number) as usize];
+        (*changes, || form.text())
+    }
+
     /// What was merged, and into what, since it was last asked.
     pub(super) fn take_merged(&mut self) -> Vec<(Number, Number)> {
         std::mem::take(&mut self.merged)
@@ -131,6 +141,24 @@ impl Templates {
     /// The template of a masked line, which is not known.
     pub(super) fn place(&mut self, masked: &[u8]) -> Number {
         self.place_form(Form::of(masked))
+    }
+
+    /// The template of a pattern. What is known and is held by it becomes an alias.
+    pub(super) fn own(&mut self, pattern: &Pattern) -> Number {
+        let form = Form::of(pattern.masked());
+        let id = TemplateId(form::hash(&form.text()));
+        if let Some(known) = self.own.iter().find(|known| self.templates[**known as usize].id == id) {
+            return *known;
+        }
+        let number = self.add(form);
+        let is_held = |known: &Number| self.is_open(*known) && pattern.holds(&self.form(*known).text());
+        let held: Vec<Number> = (0..number).filter(is_held).collect();
+        held.iter().for_each(|known| self.merge(*known, number));
+        self.own.push(number);
+        if !held.is_empty() {
+            self.enter_anew();
+        }
+        number
     }
 
     fn form(&self, number: Number) -> &Form {
@@ -146,9 +174,9 @@ impl Templates {
         let signature = form.signature();
         if let Some(known) = self.by_signature.get(&signature.hash) {
             let known = self.root(*known);
-            let own = &mut self.templates[known as usize].form;
-            if own.signature().hash == signature.hash {
-                own.absorb(&form);
+            let Template { form: own, changes, .. } = &mut self.templates[known as usize];
+            if own.signature().hash == signature.hash && own.absorb(&form) {
+                *changes += 1;
             }
             return known;
         }
@@ -165,7 +193,7 @@ impl Templates {
     fn add(&mut self, form: Form) -> Number {
         let number = self.templates.len() as Number;
         let id = TemplateId(form::hash(&form.text()));
-        self.templates.push(Template { id, parent: number, form, is_wide: false });
+        self.templates.push(Template { id, parent: number, form, is_wide: false, changes: 0 });
         number
     }
 
@@ -200,7 +228,18 @@ impl Templates {
             None => self.add(Form::of(&[VALUE])),
         };
         self.other = Some(other);
-        gone.iter().filter(|number| **number != other).for_each(|number| self.merge(*number, other));
+        let gone: Vec<Number> = gone.iter().copied().filter(|number| self.is_open(*number)).collect();
+        gone.into_iter().for_each(|number| self.merge(number, other));
+        self.enter_anew();
+    }
+
+    /// Whether a template may still become part of another.
+    fn is_open(&self, number: Number) -> bool {
+        self.is_root(number) && self.other != Some(number) && !self.own.contains(&number)
+    }
+
+    /// Forgets what was noted, and makes those known again that there are.
+    fn enter_anew(&mut self) {
         self.by_signature = HashMap::new();
         self.places = HashMap::new();
         self.wide = HashMap::new();
@@ -208,7 +247,7 @@ impl Templates {
         self.contexts = HashMap::new();
         self.alike = HashMap::new();
         for number in 0..self.templates.len() as Number {
-            if self.is_root(number) && number != other {
+            if self.is_open(number) {
                 self.enter(number);
             }
         }
@@ -380,6 +419,7 @@ impl Templates {
         templates.iter().filter(|known| **known != new).for_each(|known| self.merge(*known, new));
         let template = &mut self.templates[new as usize];
         template.form = common;
+        template.changes += 1;
         if !std::mem::replace(&mut template.is_wide, true) {
             self.wide.entry(length).or_default().push(new);
         }

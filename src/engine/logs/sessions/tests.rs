@@ -28,7 +28,7 @@ impl Log {
         let stream = batch.stream(Labels::default());
         batch.push(stream, &LogLine { trace_id, line, ..LogLine::default() }, []);
         for record in batch.records() {
-            self.source.take(&record, at, &mut self.reader);
+            self.source.take_line(&record, at, &mut self.reader);
         }
     }
 
