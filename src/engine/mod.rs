@@ -44,7 +44,7 @@ use std::{
 pub use admission::Census;
 pub use answers::Excerpt;
 pub use families::{Trainer, Turn, Turned};
-pub use logs::{LINES, Routes, SourceRow, TEMPLATE_LINES, TemplateList, TemplateRow};
+pub use logs::{LINES, Routes, SESSIONS, SessionsRow, SourceRow, TEMPLATE_LINES, TemplateList, TemplateRow};
 pub use models::{FileError, Model, ModelFile, ModelList, NamedModel, Origin, Prior, PriorBuilder, Quality, Record};
 pub use options::{AnswerNames, Options};
 pub use policy::{Heed, PLANS_MAX, Told};
@@ -148,6 +148,15 @@ impl Engine {
         let asked = TemplateList::default();
         let mut rows: Vec<_> = self.shards.iter().flat_map(|shard| shard.templates(tenant, &asked)).collect();
         rows.sort_by(|a, b| (&a.source, &a.text, &a.id).cmp(&(&b.source, &b.text, &b.id)));
+        rows
+    }
+
+    /// What is known of the sessions in a tenant's logs, by source.
+    #[must_use]
+    pub fn log_sessions(&self, tenant: &TenantId) -> Vec<SessionsRow> {
+        let asked = TemplateList::default();
+        let mut rows: Vec<_> = self.shards.iter().flat_map(|shard| shard.log_sessions(tenant, &asked)).collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source));
         rows
     }
 

@@ -55,8 +55,8 @@ pub use self::{
 
 use crate::{
     engine::{
-        Census, FamilyMetadata, Heed, ModelList, Options, Restored, Shard, ShardStats, SourceRow, TemplateList,
-        TemplateRow, Told, Turn, Turned, WriteReport, in_order,
+        Census, FamilyMetadata, Heed, ModelList, Options, Restored, SessionsRow, Shard, ShardStats, SourceRow,
+        TemplateList, TemplateRow, Told, Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
@@ -272,6 +272,18 @@ impl Fleet {
     /// The daemon is stopping.
     pub fn log_sources(&self) -> Result<Vec<SourceRow>, Unavailable> {
         Ok(self.ask(Shard::log_sources)?.into_iter().flatten().collect())
+    }
+
+    /// What is known of the sessions in a tenant's logs, in the order of their sources. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn log_sessions(&self, tenant: &TenantId, asked: TemplateList) -> Result<Vec<SessionsRow>, Unavailable> {
+        let tenant = tenant.clone();
+        let rows = self.ask(move |shard| shard.log_sessions(&tenant, &asked))?;
+        let mut rows: Vec<_> = rows.into_iter().flatten().collect();
+        rows.sort_by(|a, b| a.source.cmp(&b.source));
+        Ok(rows)
     }
 
     fn offer(&self, tenant: Option<&TenantId>, samples: u64, input: Input) -> Result<(), Unavailable> {

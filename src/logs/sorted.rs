@@ -5,10 +5,10 @@ use std::hash::Hash;
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(super) mod map {
+pub(crate) mod map {
     use super::*;
 
-    pub(in crate::logs) fn serialize<K, V, S>(map: &HashMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    pub(crate) fn serialize<K, V, S>(map: &HashMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
     where
         K: Ord + Serialize,
         V: Serialize,
@@ -19,7 +19,7 @@ pub(super) mod map {
         serializer.collect_seq(all)
     }
 
-    pub(in crate::logs) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<HashMap<K, V>, D::Error>
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<HashMap<K, V>, D::Error>
     where
         K: Eq + Hash + Deserialize<'de>,
         V: Deserialize<'de>,

@@ -36,6 +36,7 @@ mod prometheus;
 mod queries;
 mod refusals;
 mod router;
+mod sessions;
 mod telemetry;
 mod templates;
 mod tenant;

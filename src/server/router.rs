@@ -11,8 +11,8 @@ use axum::{
 use tower_http::compression::CompressionLayer;
 
 use super::{
-    admin, app::App, findings, listeners::grpc, logs, loki, maintenance, models, prometheus, telemetry, templates,
-    topics, write,
+    admin, app::App, findings, listeners::grpc, logs, loki, maintenance, models, prometheus, sessions, telemetry,
+    templates, topics, write,
 };
 
 /// Everything the daemon answers.
@@ -26,6 +26,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/maintenance/{id}", delete(maintenance::end))
         .route("/api/v1/templates", get(templates::list))
         .route("/api/v1/topics", get(topics::list))
+        .route("/api/v1/log_sessions", get(sessions::list))
         .route("/api/v1/models", get(models::list))
         .merge(loki::routes())
         .route("/metrics", get(admin::metrics));

@@ -358,6 +358,7 @@ mod limits;
 #[cfg(feature = "search")]
 mod lines;
 mod logs;
+mod sessions;
 #[cfg(all(feature = "search", feature = "ui"))]
 mod templates;
 mod told;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use polars::prelude::{Column, DataFrame, DataType};
 
 use super::csv;
-use crate::logs::sessions::{Broken, Learner};
+use crate::logs::sessions::{Broken, Learner, counts};
 
 /// Reads a CSV file with an id, `events` (names, a blank between two of them) and, if there is one, `split`; learns from the
 /// rows with split `train`, or all, and writes a row for each of the others, or all, into `out`. Gives the file and how many
@@ -27,7 +27,9 @@ pub(super) fn run(path: &Path, out: &Path) -> anyhow::Result<(PathBuf, usize, us
 
     let mut learner = Learner::default();
     let rows = || events.iter().enumerate();
-    rows().filter(|(row, _)| is_of(*row, "train")).for_each(|(_, events)| learner.learn(events.split_whitespace()));
+    rows()
+        .filter(|(row, _)| is_of(*row, "train"))
+        .for_each(|(_, events)| learner.learn(&counts(events.split_whitespace())));
     let relations = learner.relations();
 
     fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
@@ -42,7 +44,7 @@ pub(super) fn run(path: &Path, out: &Path) -> anyhow::Result<(PathBuf, usize, us
     writeln!(file, "{},state_score,anomalous,broken", csv::field(&id))?;
     let (mut judged, mut anomalous) = (0, 0);
     for (row, events) in rows().filter(|(row, _)| is_of(*row, "test")) {
-        let broken = relations.broken(events.split_whitespace());
+        let broken = relations.broken(&counts(events.split_whitespace()));
         let score = broken.iter().fold(0.0, |sum, broken| sum + broken.surprise);
         let why: Vec<String> = broken.iter().map(|Broken { relation, .. }| relation.to_string()).collect();
         judged += 1;

@@ -52,6 +52,16 @@ pub struct SourceRow {
     pub size: (usize, usize),
 }
 
+impl TemplateList {
+    /// Whether a source with these labels is asked for.
+    pub(super) fn is_of(&self, source: &Labels) -> bool {
+        let is_asked = |wanted: &Option<String>, name| {
+            wanted.as_deref().is_none_or(|wanted| wanted == source.get(name).unwrap_or_default())
+        };
+        is_asked(&self.service, "service") && is_asked(&self.namespace, "namespace")
+    }
+}
+
 impl Shard {
     /// The sources of all tenants that belong to this shard, in no order.
     #[must_use]
@@ -72,13 +82,7 @@ impl Shard {
     #[must_use]
     pub fn templates(&self, id: &TenantId, asked: &TemplateList) -> Vec<TemplateRow> {
         let Some(tenant) = self.tenants.get(id) else { return Vec::new() };
-        let is_asked = |wanted: &Option<String>, label: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| wanted == label.unwrap_or_default())
-        };
-        let sources = tenant.sources.slots.iter().filter(|source| {
-            is_asked(&asked.service, source.labels.get("service"))
-                && is_asked(&asked.namespace, source.labels.get("namespace"))
-        });
+        let sources = tenant.sources.slots.iter().filter(|source| asked.is_of(&source.labels));
         let rows = sources.flat_map(|source| {
             let named = source.named();
             source.catalogue.counts().filter(|(_, lines)| *lines > 0).map(move |(number, lines)| {

@@ -2,6 +2,7 @@
 
 mod list;
 mod novelty;
+mod sessions;
 mod source;
 pub(super) mod tails;
 mod tell;
@@ -15,6 +16,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 pub use list::{SourceRow, TemplateList, TemplateRow};
+pub use sessions::{SESSIONS, SessionsRow};
 pub(super) use source::Home;
 use source::Seen;
 pub(super) use source::{Source, SourceKey};
@@ -281,6 +283,8 @@ impl Source {
             lines: self.seen[number as usize].counted,
             news: by_template.get(&number).copied().unwrap_or(0),
         });
-        of_severity.chain(of_template).collect()
+        let mut counts: Vec<_> = of_severity.chain(of_template).collect();
+        counts.extend(self.end_sessions(minute.end()));
+        counts
     }
 }

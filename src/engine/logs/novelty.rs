@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long a source is learnt before anything counts as new, in ms, and of how many lines.
-const LEARNING_MS: i64 = 6 * 3_600_000;
+pub(super) const LEARNING_MS: i64 = 6 * 3_600_000;
 const LEARNING_LINES: u64 = 500;
 /// Time in which the memory of what was new fades to a third, in ms: three days.
 const FADING_MS: f64 = 3.0 * 86_400_000.0;

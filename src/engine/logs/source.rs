@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::{
     Route,
     novelty::{Budget, Novelty},
+    sessions::Sessions,
     tails::Tails,
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
         Catalogue, Reader, TemplateId, TemplateNumber,
         minutes::Minutes,
         parameters::{Parameters, RareValue},
+        session_id::Habit,
         traces::message,
     },
     signal::{Identity, Labels, LogRecord, Severity, TimestampMs, WorkloadKey},
@@ -70,6 +72,7 @@ pub(in crate::engine) struct Source {
     /// Lines of minutes that are over by severity, in the order of [`Severity::ALL`]; behind them those without.
     pub(super) counted: [u64; Severity::ALL.len() + 1],
     pub(super) novelty: Novelty,
+    pub(super) sessions: Sessions,
     /// Rare values that have not been told of, and how many there were lately.
     pub(super) rare: Vec<Rare>,
     pub(super) rare_lately: Budget,
@@ -98,6 +101,8 @@ pub(super) struct Seen {
     /// Its first line, perhaps cut off.
     pub(super) example: Box<str>,
     pub(super) parameters: Parameters,
+    /// What ids of sessions its lines have.
+    pub(super) ids: Habit,
 }
 
 impl Source {
@@ -112,6 +117,7 @@ impl Source {
             seen: Vec::new(),
             counted: Default::default(),
             novelty: Novelty::new(born),
+            sessions: Sessions::default(),
             rare: Vec::new(),
             rare_lately: Budget::default(),
             tails: Tails::default(),
@@ -163,7 +169,7 @@ impl Source {
     }
 
     /// Takes a line that stands for itself; gives its template.
-    fn take_line(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateNumber {
+    pub(super) fn take_line(&mut self, record: &LogRecord<'_>, at: TimestampMs, reader: &mut Reader) -> TemplateNumber {
         let said = message(record.line);
         let number = self.catalogue.parse(said.as_bytes(), reader);
         let severity = record.severity;
@@ -183,6 +189,7 @@ impl Source {
         {
             self.rare.push(Rare { template: number, at, value, line: example(record.line).to_owned() });
         }
+        self.note_session(record, at, number);
         number
     }
 

@@ -1,6 +1,6 @@
 //! Findings about logs: what is new, and which lines other findings are about.
 
-use super::{LINES, Source, TEMPLATE_LINES, source::Rare};
+use super::{LINES, SESSIONS, Source, TEMPLATE_LINES, source::Rare};
 use crate::{
     engine::{
         findings::{Case, Subject},
@@ -158,8 +158,12 @@ impl Tenant {
 
     /// What a finding about a series of logs adds to its sentence, and an example of the lines; nothing for other series.
     pub(in crate::engine) fn lines_behind(&self, labels: &Labels) -> Option<(String, String)> {
-        let metric = labels.get(METRIC_NAME).filter(|metric| [LINES, TEMPLATE_LINES].contains(metric))?;
+        let known = [LINES, TEMPLATE_LINES, SESSIONS];
+        let metric = labels.get(METRIC_NAME).filter(|metric| known.contains(metric))?;
         let source = self.sources.named(labels)?;
+        if metric == SESSIONS {
+            return labels.get("outcome").filter(|outcome| *outcome == "broken").and_then(|_| source.broken_sessions());
+        }
         let number = match metric {
             TEMPLATE_LINES => source.number_of(labels.get("template")?)?,
             _ => source.latest_of(labels.get("severity").and_then(Severity::from_word))?,
@@ -176,7 +180,7 @@ fn with_value(text: &str, parameter: usize, value: &str) -> String {
     found.map_or_else(|| text.to_owned(), |(at, _)| format!("{}{value}{}", &text[..at], &text[at + 3..]))
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -3,6 +3,8 @@
 use super::*;
 use crate::signal::{FindingStatus, Kind, LogBatch, LogLine, Severity};
 
+mod sessions;
+
 const MINUTE: i64 = 60_000;
 /// The beginning of a minute.
 const START: TimestampMs = super::START - super::START % MINUTE;
