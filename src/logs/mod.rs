@@ -14,6 +14,7 @@ mod severity;
 mod sorted;
 mod template;
 pub mod traces;
+mod words;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
