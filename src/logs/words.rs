@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn names_come_apart_and_values_are_left_out() {
         let told = |text| words(text).collect::<Vec<_>>().join(" ");
-        assert_eq!(told("java.lang.OutOfMemoryError: Java heap space"), "java lang out of memory error java heap space");
+        assert_eq!(
+            told("java.lang.OutOfMemoryError: Java heap space"),
+            "java lang out of memory error java heap space"
+        );
         assert_eq!(told("HTTPServer on <*>:8080 got ETIMEDOUT x 3"), "http server on got etimedout");
         assert_eq!(told("dial tcp 10.0.0.1:5432: i/o timeout"), "dial tcp timeout");
         assert_eq!(told("Verbindung verloren: Überlauf von puffer_2"), "verbindung verloren überlauf von puffer");

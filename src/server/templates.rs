@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     engine::{TemplateList, TemplateRow},
+    logs::family::Family,
     signal::Severity,
 };
 
@@ -27,6 +28,7 @@ pub(super) struct TemplateView {
     template: String,
     lines: u64,
     severity: Option<Severity>,
+    family: Option<Family>,
     first_at: String,
     last_at: String,
     example: String,
@@ -44,6 +46,7 @@ impl From<TemplateRow> for TemplateView {
     fn from(row: TemplateRow) -> Self {
         let label = |name| row.source.get(name).unwrap_or_default().to_owned();
         Self {
+            family: row.family(),
             service: label("service"),
             namespace: label("namespace"),
             id: row.id,
@@ -57,8 +60,8 @@ impl From<TemplateRow> for TemplateView {
     }
 }
 
-/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `severity`, `text` (what the template
-/// must hold) and `limit` narrow it down.
+/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `severity`, `family`, `text` (what the
+/// template must hold) and `limit` narrow it down.
 pub(super) async fn list(
     State(app): State<App>,
     Tenant(tenant): Tenant,
@@ -67,10 +70,12 @@ pub(super) async fn list(
     let named = |name| parameters.get(name).map(str::to_owned);
     let asked = TemplateList { service: named("service"), namespace: named("namespace") };
     let severity: Option<Severity> = word(&parameters, "severity")?;
+    let family: Option<Family> = word(&parameters, "family")?;
     let text = named("text").unwrap_or_default();
     let limit = parameters.limit("limit")?.unwrap_or(LIMIT);
     let mut rows = app.ask(move |engine| engine.templates(&tenant, asked)).await?;
     rows.retain(|row| severity.is_none_or(|severity| row.severity == Some(severity)) && row.text.contains(&text));
+    rows.retain(|row| family.is_none() || row.family() == family);
     let (total, lines) = (rows.len(), rows.iter().map(|row| row.lines).sum());
     let items = rows.into_iter().take(limit).map(TemplateView::from).collect();
     Ok(Json(TemplatesView { items, total, lines }))

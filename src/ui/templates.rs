@@ -12,6 +12,7 @@ use super::{
 use crate::{
     engine::{Question, TEMPLATE_LINES, TemplateList, TemplateRow},
     fleet::{Fleet, Unavailable},
+    logs::family::Family,
     server::{ApiError, App, Parameters, Tenant},
     signal::{Condition, FindingStatus, Labels, METRIC_NAME, Matcher, Severity, TenantId, TimestampMs},
 };
@@ -29,6 +30,7 @@ const MINUTE_MS: i64 = 60_000;
 struct Wanted {
     list: TemplateList,
     severity: Option<Severity>,
+    family: Option<Family>,
     text: String,
 }
 
@@ -81,9 +83,14 @@ impl Wanted {
             let error = || ApiError::bad_data(format!("invalid parameter \"severity\": {word:?} is none"));
             Severity::from_word(word).ok_or_else(error)
         };
+        let family = |name: &str| {
+            let error = || ApiError::bad_data(format!("invalid parameter \"family\": {name:?} is none"));
+            Family::from_name(name).ok_or_else(error)
+        };
         Ok(Self {
             list: TemplateList { service: named("service"), namespace: named("namespace") },
             severity: parameters.get("severity").map(severity).transpose()?,
+            family: parameters.get("family").map(family).transpose()?,
             text: named("text").unwrap_or_default(),
         })
     }
@@ -92,7 +99,7 @@ impl Wanted {
 impl Listed {
     /// Asks the engine. Blocks.
     fn of(engine: &Fleet, tenant: &TenantId, wanted: Wanted, now: TimestampMs) -> Result<Self, Unavailable> {
-        let Wanted { list, severity, text } = wanted;
+        let Wanted { list, severity, family, text } = wanted;
         let mut rows = engine.templates(tenant, list)?;
         let mut known_since = BTreeMap::<Labels, TimestampMs>::new();
         for row in &rows {
@@ -100,6 +107,7 @@ impl Listed {
             *since = row.first.min(*since);
         }
         rows.retain(|row| severity.is_none_or(|severity| row.severity == Some(severity)) && row.text.contains(&text));
+        rows.retain(|row| family.is_none() || row.family() == family);
         let (total, lines) = (rows.len(), rows.iter().map(|row| row.lines).sum());
         let findings: HashMap<_, _> = engine
             .findings(tenant)?
@@ -173,6 +181,13 @@ fn form(asked: &Parameters) -> Markup {
                     option value=(severity) selected[severity == text("severity")] { (severity) }
                 }
             }
+            label for="family" { "error" }
+            select id="family" name="family" {
+                option value="" { "any, or none" }
+                @for family in Family::ALL.map(Family::as_str) {
+                    option value=(family) selected[family == text("family")] { (family) }
+                }
+            }
             span {}
             span { button { "look" } }
         }
@@ -181,7 +196,7 @@ fn form(asked: &Parameters) -> Markup {
 
 fn table(listed: &Listed, asked: &Parameters, now: TimestampMs) -> Markup {
     let Listed { entries, total, lines } = listed;
-    let kept = ["text", "service", "namespace", "severity"];
+    let kept = ["text", "service", "namespace", "severity", "family"];
     let kept: Vec<_> = kept.iter().filter_map(|name| Some((*name, asked.get(name)?))).collect();
     html! {
         @if entries.is_empty() {
@@ -222,7 +237,10 @@ fn line(entry: &Entry, now: TimestampMs) -> Markup {
                     blockquote { code { (row.example) } }
                 }
             }
-            td class=(severity) { (severity) }
+            td {
+                span class=(severity) { (severity) }
+                @if let Some(family) = row.family() { br; span.quiet { (family) } }
+            }
             td { (moment(row.first, now)) br; (moment(row.last, now)) }
             td { (PreEscaped(Spark { title: &title, numbers: minutes, height: 24 }.svg())) }
         }

@@ -7,7 +7,7 @@ use crate::{
         options::Options,
         tenant::{Context, Tenant},
     },
-    logs::{TemplateId, TemplateNumber, minutes::Minute},
+    logs::{TemplateId, TemplateNumber, family::told, minutes::Minute},
     signal::{Driver, Finding, FindingScope, Identity, Kind, Labels, METRIC_NAME, SeriesKey, Severity, TimestampMs},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct News {
     lines: u64,
     first: TimestampMs,
     text: String,
+    /// What kind of error it reads like, a sentence or nothing.
+    reading: String,
     example: String,
 }
 
@@ -40,13 +42,14 @@ impl Source {
             }
             let Some(seen) = self.seen.get(number as usize) else { continue };
             if self.novelty.is_remarkable(minute.end(), self.catalogue.lines(), seen.severity) {
-                let labels = self.template_labels(number);
+                let (labels, text) = (self.template_labels(number), self.catalogue.text(number));
                 news.push(News {
                     series: Identity::of(&labels).series,
                     labels,
                     lines: self.catalogue.lines_of(number),
                     first: seen.first,
-                    text: shown(&self.catalogue.text(number)),
+                    reading: reading(seen.severity, &text),
+                    text: shown(&text),
                     example: seen.example.to_string(),
                 });
             }
@@ -76,7 +79,7 @@ impl Tenant {
             return;
         }
         let service = self.sources.slots.get(slot).map(|source| source.labels.to_string()).unwrap_or_default();
-        for News { series: key, labels, lines, first, text, example } in news {
+        for News { series: key, labels, lines, first, text, reading, example } in news {
             let Some(slot) = self.slot_of(key) else { continue };
             let Some(series) = self.series.get(slot) else { continue };
             if self.policies.get(series.policy).exclude || self.plans.cover(slot, at) {
@@ -93,7 +96,9 @@ impl Tenant {
                 lower: f64::NAN,
                 upper: f64::NAN,
                 drivers: vec![Driver { name: Kind::NewTemplate.name().to_owned(), share: 1.0, meaning }],
-                sentence: format!("The log of {service} has {times} of a form that was never seen there: \"{text}\"."),
+                sentence: format!(
+                    "The log of {service} has {times} of a form that was never seen there: \"{text}\".{reading}"
+                ),
                 lines: vec![example],
                 ..finding
             };
@@ -116,10 +121,15 @@ impl Tenant {
             TEMPLATE_LINES => source.number_of(labels.get("template")?)?,
             _ => source.latest_of(labels.get("severity").and_then(Severity::from_word))?,
         };
-        let text = shown(&source.catalogue.text(number));
+        let (text, seen) = (source.catalogue.text(number), source.seen(number)?);
         let words = if metric == TEMPLATE_LINES { "The lines read" } else { "Lately such lines read" };
-        Some((format!(" {words} \"{text}\"."), source.seen(number)?.example.to_string()))
+        let sentence = format!(" {words} \"{}\".{}", shown(&text), reading(seen.severity, &text));
+        Some((sentence, seen.example.to_string()))
     }
+}
+
+fn reading(severity: Option<Severity>, text: &str) -> String {
+    told(severity, text).map_or_else(String::new, |family| format!(" This reads like {}.", family.phrase()))
 }
 
 fn shown(text: &str) -> String {
