@@ -18,6 +18,9 @@ const MAGIC: &[u8; 15] = b"VIGIE FAMILIES\n";
 /// Grows with every change of what the file holds, or of what a term is.
 const VERSION: u32 = 1;
 
+/// Share of the square of an unknown term's weight in the length of a text.
+const UNKNOWN: f32 = 0.3;
+
 /// Of ordinary lines, then of each of [`Family::ALL`]; they add up to 1.
 pub(super) type Probabilities = [f32; CLASSES];
 
@@ -60,15 +63,15 @@ pub(super) fn weight(count: u32, lines_with: u32, lines: u32) -> f32 {
     (1.0 + (count as f32).ln()) * rarity
 }
 
-/// The terms of a text that are known, by their rows, with weights. The length of the vector of all its terms, known or not,
-/// is 1: what is mostly unknown is not judged by the rest.
+/// The terms of a text that are known, by their rows, with weights. The length of the vector is 1, to which terms that are
+/// not known add something: what is mostly unknown is judged less by the rest.
 pub(super) fn vector(text: &str, lines: u32, row: impl Fn(&str) -> Option<(u32, u32)>) -> Vec<(u32, f32)> {
     let mut known = Vec::new();
     let mut square = 0.0;
     for (term, count) in terms(text) {
         let found = row(&term);
         let weight = weight(count, found.map_or(0, |(_, lines_with)| lines_with), lines);
-        square += weight * weight;
+        square += weight * weight * if found.is_some() { 1.0 } else { UNKNOWN };
         known.extend(found.map(|(row, _)| (row, weight)));
     }
     known.iter_mut().for_each(|(_, weight)| *weight /= square.sqrt());
