@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn names_come_apart_and_values_are_left_out() {
-        let told = |text| words(text).collect::<Vec<_>>().join(" ");
+        let told = |text: &str| words(text).collect::<Vec<_>>().join(" ");
         assert_eq!(
             told("java.lang.OutOfMemoryError: Java heap space"),
             "java lang out of memory error java heap space"

@@ -124,11 +124,6 @@ impl Model {
         let all: f32 = shares.iter().sum();
         shares.map(|share| share / all)
     }
-
-    #[cfg(all(test, feature = "train"))]
-    pub(super) fn table(&self) -> &Table {
-        &self.table
-    }
 }
 
 #[cfg(test)]
