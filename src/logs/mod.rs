@@ -5,6 +5,7 @@
 
 mod cache;
 mod catalogue;
+pub mod family;
 mod front;
 mod mask;
 pub mod minutes;

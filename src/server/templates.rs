@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{TemplateList, TemplateRow},
-    logs::parameters::Summary,
+    logs::{family::Family, parameters::Summary},
     signal::Severity,
 };
 
@@ -29,6 +29,7 @@ pub(super) struct TemplateView {
     template: String,
     lines: u64,
     severity: Option<Severity>,
+    family: Option<Family>,
     first_at: String,
     last_at: String,
     example: String,
@@ -56,6 +57,7 @@ impl TemplateView {
     fn of(row: TemplateRow, topic: Option<TopicRef>) -> Self {
         let label = |name| row.source.get(name).unwrap_or_default().to_owned();
         Self {
+            family: row.family(),
             service: label("service"),
             namespace: label("namespace"),
             id: row.id,
@@ -71,8 +73,8 @@ impl TemplateView {
     }
 }
 
-/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `topic`, `severity`, `text` (what
-/// the template must hold) and `limit` narrow it down.
+/// Templates of the tenant, by source, those with most lines first; `service`, `namespace`, `topic`, `severity`, `family`, `text`
+/// (what the template must hold) and `limit` narrow it down.
 pub(super) async fn list(
     State(app): State<App>,
     Tenant(tenant): Tenant,
@@ -81,6 +83,7 @@ pub(super) async fn list(
     let named = |name| parameters.get(name).map(str::to_owned);
     let asked = TemplateList { service: named("service"), namespace: named("namespace") };
     let severity: Option<Severity> = word(&parameters, "severity")?;
+    let family: Option<Family> = word(&parameters, "family")?;
     let text = named("text").unwrap_or_default();
     let limit = parameters.limit("limit")?.unwrap_or(LIMIT);
     let (rows, topics) = topics::look(&app, tenant, asked).await?;
@@ -93,6 +96,7 @@ pub(super) async fn list(
     let is_asked = |(row, about): &(TemplateRow, Option<TopicRef>)| {
         severity.is_none_or(|severity| row.severity == Some(severity))
             && row.text.contains(&text)
+            && (family.is_none() || row.family() == family)
             && topic.is_none_or(|id| about.as_ref().is_some_and(|about| about.id == id))
     };
     let rows: Vec<_> = rows.into_iter().zip(about).filter(is_asked).collect();

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     engine::{Question, TEMPLATE_LINES, TemplateList, TemplateRow},
     fleet::{Fleet, Unavailable},
+    logs::family::Family,
     server::{ApiError, App, NotReady, Parameters, Tenant, Told, look},
     signal::{Condition, FindingStatus, Labels, METRIC_NAME, Matcher, Severity, TenantId, TimestampMs},
 };
@@ -31,6 +32,7 @@ struct Wanted {
     list: TemplateList,
     topic: Option<String>,
     severity: Option<Severity>,
+    family: Option<Family>,
     text: String,
 }
 
@@ -91,10 +93,15 @@ impl Wanted {
             let error = || ApiError::bad_data(format!("invalid parameter \"severity\": {word:?} is none"));
             Severity::from_word(word).ok_or_else(error)
         };
+        let family = |name: &str| {
+            let error = || ApiError::bad_data(format!("invalid parameter \"family\": {name:?} is none"));
+            Family::from_name(name).ok_or_else(error)
+        };
         Ok(Self {
             list: TemplateList { service: named("service"), namespace: named("namespace") },
             topic: named("topic").filter(|id| !id.is_empty()),
             severity: parameters.get("severity").map(severity).transpose()?,
+            family: parameters.get("family").map(family).transpose()?,
             text: named("text").unwrap_or_default(),
         })
     }
@@ -115,7 +122,7 @@ impl Listed {
         (mut rows, topics): (Vec<TemplateRow>, Vec<Told>),
         now: TimestampMs,
     ) -> Result<Self, Unavailable> {
-        let Wanted { topic, severity, text, .. } = wanted;
+        let Wanted { topic, severity, family, text, .. } = wanted;
         let mut known_since = BTreeMap::<Labels, TimestampMs>::new();
         for row in &rows {
             let since = known_since.entry(row.source.clone()).or_insert(row.first);
@@ -128,6 +135,7 @@ impl Listed {
             rows = places.into_iter().map(|place| rows[place].clone()).collect();
         }
         rows.retain(|row| severity.is_none_or(|severity| row.severity == Some(severity)) && row.text.contains(&text));
+        rows.retain(|row| family.is_none() || row.family() == family);
         let (total, lines) = (rows.len(), rows.iter().map(|row| row.lines).sum());
         let findings: HashMap<_, _> = engine
             .findings(tenant)?
@@ -205,6 +213,13 @@ fn form(asked: &Parameters) -> Markup {
                     option value=(severity) selected[severity == text("severity")] { (severity) }
                 }
             }
+            label for="family" { "error" }
+            select id="family" name="family" {
+                option value="" { "any, or none" }
+                @for family in Family::ALL.map(Family::as_str) {
+                    option value=(family) selected[family == text("family")] { (family) }
+                }
+            }
             span {}
             span { button { "look" } }
         }
@@ -213,7 +228,7 @@ fn form(asked: &Parameters) -> Markup {
 
 fn table(listed: &Listed, asked: &Parameters, now: TimestampMs) -> Markup {
     let Listed { entries, total, lines, .. } = listed;
-    let kept = ["text", "service", "namespace", "topic", "severity"];
+    let kept = ["text", "service", "namespace", "topic", "severity", "family"];
     let kept: Vec<_> = kept.iter().filter_map(|name| Some((*name, asked.get(name)?))).collect();
     html! {
         @if entries.is_empty() {
@@ -257,7 +272,10 @@ fn line(entry: &Entry, now: TimestampMs) -> Markup {
                     }
                 }
             }
-            td class=(severity) { (severity) }
+            td {
+                span class=(severity) { (severity) }
+                @if let Some(family) = row.family() { br; span.quiet { (family) } }
+            }
             td { (moment(row.first, now)) br; (moment(row.last, now)) }
             td { (PreEscaped(Spark { title: &title, numbers: minutes, height: 24 }.svg())) }
         }

@@ -8,6 +8,7 @@ use super::course::Course;
 use crate::{
     logs::{
         Catalogue, Parser, TemplateNumber,
+        family::{Family, told},
         parameters::{Parameters, Summary},
         severity,
     },
@@ -57,6 +58,8 @@ struct Row {
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     severity: Option<Severity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Family>,
     /// Lines, counted from 1.
     first_line: u64,
     last_line: u64,
@@ -111,9 +114,11 @@ impl Report {
         let row = |(number, count)| {
             let seen = merged.get(number as usize)?.as_ref()?;
             let can_tell = self.lines >= LINES_MIN;
+            let template = catalogue.text(number);
             Some(Row {
                 id: catalogue.id(number).to_string(),
-                template: catalogue.text(number),
+                family: told(seen.severity, &template),
+                template,
                 count,
                 severity: seen.severity,
                 first_line: seen.first,
@@ -158,6 +163,7 @@ impl Report {
                 why.extend(row.is_new.then_some("new"));
                 why.extend(row.is_rare.then_some("rare"));
                 why.extend(row.severity.filter(|s| *s >= Severity::Error).map(Severity::as_str));
+                why.extend(row.family.map(Family::as_str));
                 let _ = writeln!(
                     out,
                     "{:>width$}  {}, line {}: {}",

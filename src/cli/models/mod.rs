@@ -3,6 +3,8 @@
 
 #[cfg(feature = "demo")]
 mod build;
+#[cfg(feature = "train")]
+mod families;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -72,6 +74,9 @@ enum Command {
     /// Train the prior that ships with vigie on simulated shops
     #[cfg(feature = "demo")]
     Build(build::Args),
+    /// Train the classifier of error families that ships with vigie
+    #[cfg(feature = "train")]
+    Families(families::Args),
 }
 
 /// State on disk, and whose.
@@ -127,6 +132,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "demo")]
         Command::Build(args) => build::run(&args)?,
+        #[cfg(feature = "train")]
+        Command::Families(args) => families::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use crate::{
         options::Options,
         tenant::{Context, Tenant},
     },
-    logs::{TemplateId, TemplateNumber, minutes::Minute, parameters::RareValue},
+    logs::{TemplateId, TemplateNumber, family::told, minutes::Minute, parameters::RareValue},
     signal::{Driver, Finding, FindingScope, Identity, Kind, Labels, METRIC_NAME, SeriesKey, Severity, TimestampMs},
 };
 
@@ -30,6 +30,8 @@ pub(super) struct News {
     meaning: String,
     /// What the log has, to stand behind its name.
     has: String,
+    /// What kind of error it reads like, a sentence or nothing.
+    reading: String,
     example: String,
 }
 
@@ -54,12 +56,13 @@ impl Source {
             if self.novelty.is_remarkable(minute.end(), self.catalogue.lines(), seen.severity) {
                 let lines = self.catalogue.lines_of(number);
                 let times = if lines == 1 { "one line".to_owned() } else { format!("{lines} lines") };
-                let text = shown(&self.catalogue.text(number));
+                let text = self.catalogue.text(number);
                 news.push(News {
+                    reading: reading(seen.severity, &text),
                     lines,
                     since: seen.first,
                     meaning: "no line of this form was seen before".to_owned(),
-                    has: format!("has {times} of a form that was never seen there: \"{text}\""),
+                    has: format!("has {times} of a form that was never seen there: \"{}\"", shown(&text)),
                     example: seen.example.to_string(),
                     ..self.blank_news(Kind::NewTemplate, number)
                 });
@@ -96,8 +99,8 @@ impl Source {
     fn blank_news(&self, kind: Kind, template: TemplateNumber) -> News {
         let labels = self.template_labels(template);
         let series = Identity::of(&labels).series;
-        let (meaning, has, example) = Default::default();
-        News { kind, series, labels, lines: 0, since: 0, meaning, has, example }
+        let (meaning, has, reading, example) = Default::default();
+        News { kind, series, labels, lines: 0, since: 0, meaning, has, reading, example }
     }
 
     fn number_of(&self, id: &str) -> Option<TemplateNumber> {
@@ -122,7 +125,7 @@ impl Tenant {
             return;
         }
         let service = self.sources.slots.get(slot).map(|source| source.labels.to_string()).unwrap_or_default();
-        for News { kind, series: key, labels, lines, since, meaning, has, example } in news {
+        for News { kind, series: key, labels, lines, since, meaning, has, reading, example } in news {
             let Some(slot) = self.slot_of(key) else { continue };
             let Some(series) = self.series.get(slot) else { continue };
             let subject = Subject::Own(slot, kind);
@@ -139,7 +142,7 @@ impl Tenant {
                 lower: f64::NAN,
                 upper: f64::NAN,
                 drivers: vec![Driver { name: kind.name().to_owned(), share: 1.0, meaning }],
-                sentence: format!("The log of {service} {has}."),
+                sentence: format!("The log of {service} {has}.{reading}"),
                 lines: vec![example],
                 ..finding
             };
@@ -168,10 +171,15 @@ impl Tenant {
             TEMPLATE_LINES => source.number_of(labels.get("template")?)?,
             _ => source.latest_of(labels.get("severity").and_then(Severity::from_word))?,
         };
-        let text = shown(&source.catalogue.text(number));
+        let (text, seen) = (source.catalogue.text(number), source.seen(number)?);
         let words = if metric == TEMPLATE_LINES { "The lines read" } else { "Lately such lines read" };
-        Some((format!(" {words} \"{text}\"."), source.seen(number)?.example.to_string()))
+        let sentence = format!(" {words} \"{}\".{}", shown(&text), reading(seen.severity, &text));
+        Some((sentence, seen.example.to_string()))
     }
+}
+
+fn reading(severity: Option<Severity>, text: &str) -> String {
+    told(severity, text).map_or_else(String::new, |family| format!(" This reads like {}.", family.phrase()))
 }
 
 /// The text of a template with a value in one of its places.

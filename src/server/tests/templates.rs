@@ -71,3 +71,25 @@ async fn templates_are_narrowed_down_and_the_tenants_own() {
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(wrong.body.contains(r#"role="alert""#) && wrong.body.contains("href=\"/logs\""), "{}", wrong.body);
 }
+
+#[tokio::test]
+async fn errors_have_a_family() {
+    let story = Story::begin();
+    let orders: Vec<_> = (0..600).map(|i| (NOW - 8 * HOUR + i * 45_000, format!("INFO order {i} paid"))).collect();
+    story.log("cart", &orders).await;
+    let full = "ERROR cannot write /data/7.db: no space left on device";
+    story.log("cart", &[(NOW - 200_000, full.to_owned()), (NOW, "INFO order 1 paid".to_owned())]).await;
+
+    let rows: Value = serde_json::from_str(&story.page("shop", "/api/v1/templates?family=disk").await).unwrap();
+    assert_eq!((&rows["total"], &rows["items"][0]["family"]), (&json!(1), &json!("disk")), "{rows}");
+    let rows: Value = serde_json::from_str(&story.page("shop", "/api/v1/templates?text=order").await).unwrap();
+    assert_eq!(rows["items"][0]["family"], Value::Null, "{rows}");
+    let page = story.page("shop", "/logs/templates?family=disk").await;
+    assert!(page.contains("1 templates, 1 lines.") && page.contains(r#"<span class="quiet">disk</span>"#), "{page}");
+    let findings = story.page("shop", "/api/v1/findings").await;
+    assert!(findings.contains("This reads like a disk or file system in trouble."), "{findings}");
+    for path in ["/api/v1/templates?family=none", "/logs/templates?family=none"] {
+        let request = Request::get(path).header("X-Scope-OrgID", "shop").body(Body::empty()).unwrap();
+        assert_eq!(story.send(request).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+}
