@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     engine::{SourceRow, TemplateList, TemplateRow},
-    signal::{Labels, Severity, TenantId},
+    signal::{Severity, TenantId},
 };
 
 /// Time between two looks for sources whose templates have changed.
@@ -34,6 +34,7 @@ const LIMIT: usize = 1_000;
 /// Templates shown of each.
 const SHOWN: usize = 10;
 /// Templates of a topic whose lines are looked for, those with most lines.
+#[cfg(feature = "search")]
 const SEARCHED: usize = 1_000;
 
 /// A topic as the API shows it.
@@ -123,7 +124,11 @@ pub(crate) async fn look(
 /// # Errors
 /// The tenant has no such topic, or the engine cannot be asked now.
 #[cfg(feature = "search")]
-pub(super) async fn templates_of(app: &App, tenant: &TenantId, id: &str) -> Result<(Labels, Vec<u64>), ApiError> {
+pub(super) async fn templates_of(
+    app: &App,
+    tenant: &TenantId,
+    id: &str,
+) -> Result<(crate::signal::Labels, Vec<u64>), ApiError> {
     let error = || ApiError::bad_data(format!("invalid parameter \"topic\": {id:?} is none, or not any more"));
     let number = u64::from_str_radix(id, 16).map_err(|_| error())?;
     let mut found = app.topics().find(tenant, number);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::signal::TimestampMs;
+use crate::signal::{Labels, TimestampMs};
 
 const MINUTE: TimestampMs = 60_000;
 
