@@ -41,7 +41,7 @@ impl Pieces {
                 (true, true) => left.len(),
                 (true, false) => least,
                 (false, true) => left.len().checked_sub(piece.len()).filter(|_| left.ends_with(&**piece))?,
-                (false, false) => least + memmem::find(left[least..].as_bytes(), piece.as_bytes())?,
+                (false, false) => least + memmem::find(&left.as_bytes()[least..], piece.as_bytes())?,
             };
             let (value, behind) = left.split_at_checked(end)?;
             values.push(value);

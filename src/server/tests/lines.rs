@@ -337,6 +337,7 @@ async fn lines_of_a_topic_are_those_of_its_templates() {
         last: NOW,
         severity: None,
         example: String::new(),
+        parameters: Vec::new(),
     };
     let rows = [(0xab, "order <*> paid"), (0xac, "order <*> not paid"), (0xfa, "gateway timeout")].map(row);
     let shop = TenantId::parse("shop").unwrap();

@@ -21,6 +21,7 @@ fn rows(service: &str, texts: &[&str]) -> Vec<TemplateRow> {
         last: 1_000 + i as i64,
         severity: Severity::from_word(if i == 1 { "error" } else { "info" }),
         example: String::new(),
+        parameters: Vec::new(),
     };
     texts.iter().enumerate().map(row).collect()
 }
