@@ -1,6 +1,6 @@
 //! What a source's lines are about: its templates in a few dozen topics with names.
 //!
-//! Templates are points ([`features`]) that average linkage joins ([`clusters`]); of the methods that were compared it
+//! Templates are points (`features`) that average linkage joins (`clusters`); of the methods that were compared it
 //! changes least when templates come and go. Synchronous; no clock and no chance: the same templates give the same topics,
 //! in whatever order they come.
 
