@@ -25,7 +25,7 @@ mod taking;
 mod threads;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::{
         Arc,
@@ -59,6 +59,7 @@ use crate::{
         TemplateList, TemplateRow, Told, Turn, Turned, WriteReport, in_order,
     },
     ingest::remote_write::{Protocol, WriteRequest},
+    logs::TemplateId,
     signal::{Command, Finding, Maintenance, TenantId, TimestampMs},
 };
 
@@ -264,6 +265,18 @@ impl Fleet {
         let mut rows: Vec<_> = self.ask(move |shard| shard.templates(&tenant, &asked))?.into_iter().flatten().collect();
         rows.sort_by(|a, b| a.source.cmp(&b.source).then(b.lines.cmp(&a.lines)).then_with(|| a.id.cmp(&b.id)));
         Ok(rows)
+    }
+
+    /// All ids that lines of a tenant's templates with these ids were given when they came, these first. Blocks.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub fn template_ids(&self, tenant: &TenantId, mut ids: Vec<TemplateId>) -> Result<Vec<TemplateId>, Unavailable> {
+        let (tenant, asked) = (tenant.clone(), ids.clone());
+        let found = self.ask(move |shard| shard.template_ids(&tenant, &asked))?.into_iter().flatten();
+        let others: BTreeSet<_> = found.filter(|id| !ids.contains(id)).collect();
+        ids.extend(others);
+        Ok(ids)
     }
 
     /// The sources of log lines of all tenants, in no order. Blocks.

@@ -106,6 +106,12 @@ impl Catalogue {
         self.templates.id(number)
     }
 
+    /// All ids that lines of the templates with these ids were given when they came.
+    #[must_use]
+    pub fn ids_of(&self, ids: &[TemplateId]) -> Vec<TemplateId> {
+        self.templates.ids_of(ids)
+    }
+
     /// Text of a template, `<*>` where lines differ.
     #[must_use]
     pub fn text(&self, number: TemplateNumber) -> String {
@@ -177,6 +183,23 @@ mod tests {
         assert_eq!(numbers, [0; 5]);
         assert_eq!(parser.catalogue().text(0), "state of disk <*> is fine");
         assert_eq!(parser.catalogue().counts().collect::<Vec<_>>(), [(0, 5)]);
+    }
+
+    #[test]
+    fn lines_are_found_by_the_ids_that_they_were_given() {
+        let mut parser = Parser::default();
+        let mut given = Vec::new();
+        for word in ["alpha", "beta", "gamma", "delta", "omega"] {
+            let number = parser.parse(format!("state of disk {word} is fine").as_bytes());
+            given.push(parser.catalogue().id(number));
+        }
+        given.dedup();
+        assert_eq!(given.len(), 4, "three came before it was known that they are one: {given:?}");
+        given.pop();
+        for id in &given {
+            assert_eq!(parser.catalogue().ids_of(&[*id])[..3], given);
+        }
+        assert!(parser.catalogue().ids_of(&[TemplateId(7)]).is_empty());
     }
 
     #[test]

@@ -21,8 +21,8 @@ const USUAL_SPAN: &str = "1h";
 const SHOWN: usize = 4_000;
 
 /// What a link keeps of a question.
-const KEPT: [&str; 10] =
-    ["text", "service", "severity", "template", "topic", "trace_id", "since", "start", "end", "limit"];
+const KEPT: [&str; 11] =
+    ["text", "service", "namespace", "severity", "template", "topic", "trace_id", "since", "start", "end", "limit"];
 
 /// Services that the form offers to choose from.
 const SERVICES: usize = 500;
@@ -72,6 +72,8 @@ fn form(asked: &Parameters, services: &[String]) -> Markup {
             label for="service" { "service" }
             input id="service" name="service" list="services" value=(text("service"));
             datalist id="services" { @for service in services.iter().take(SERVICES) { option value=(service) {} } }
+            label for="namespace" { "namespace" }
+            input id="namespace" name="namespace" value=(text("namespace"));
             span id="severities" { "severity" }
             span role="group" aria-labelledby="severities" {
                 @for severity in Severity::ALL.iter().rev().map(|severity| severity.as_str()).chain([UNKNOWN]) {

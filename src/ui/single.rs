@@ -98,8 +98,10 @@ fn content(finding: &Finding, trace: &Trace, now: TimestampMs) -> Markup {
 
 /// Examples of the lines that it is about, and the way to all of them.
 fn lines(finding: &Finding) -> Markup {
-    let mut asked: Vec<(&str, &str)> =
-        ["service", "template"].iter().filter_map(|name| Some((*name, finding.labels.get(name)?))).collect();
+    let mut asked: Vec<(&str, &str)> = ["service", "namespace", "template"]
+        .iter()
+        .filter_map(|name| Some((*name, finding.labels.get(name)?)))
+        .collect();
     // The series calls "none" what the search calls "unknown".
     let severity = finding.labels.get("severity").map(|severity| if severity == "none" { "unknown" } else { severity });
     asked.extend(severity.map(|severity| ("severity", severity)));

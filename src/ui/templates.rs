@@ -254,7 +254,9 @@ fn line(entry: &Entry, now: TimestampMs) -> Markup {
     let Entry { row, is_new, finding, minutes } = entry;
     let severity = row.severity.map_or("", Severity::as_str);
     let label = |name| row.source.get(name).unwrap_or_default();
-    let lines = [("service", label("service")), ("template", &row.id), ("since", "1d")];
+    let lines =
+        [("service", label("service")), ("namespace", label("namespace")), ("template", &row.id), ("since", "1d")];
+    let lines: Vec<_> = lines.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let title = format!("at most {} lines a minute", minutes.iter().max().copied().unwrap_or_default());
     html! {
         tr {

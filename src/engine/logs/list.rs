@@ -6,6 +6,7 @@ use super::source::{Seen, Source};
 use crate::{
     engine::{Shard, tenant::Tenant},
     logs::{
+        TemplateId,
         family::{Family, told},
         parameters::Summary,
     },
@@ -87,6 +88,14 @@ impl Shard {
             state.sources.slots.iter().map(row).collect::<Vec<_>>()
         };
         self.tenants.iter().flat_map(of).collect()
+    }
+
+    /// All ids that lines of a tenant's templates with these ids were given: before two templates turned out to be one, lines
+    /// got the id of either.
+    #[must_use]
+    pub fn template_ids(&self, id: &TenantId, ids: &[TemplateId]) -> Vec<TemplateId> {
+        let sources = self.tenants.get(id).into_iter().flat_map(|tenant| tenant.sources.slots.iter());
+        sources.flat_map(|source| source.catalogue.ids_of(ids)).collect()
     }
 
     /// Templates of a tenant's sources that belong to this shard, in no order.

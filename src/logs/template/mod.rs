@@ -122,6 +122,19 @@ impl Templates {
         self.templates[self.root(number) as usize].id
     }
 
+    /// All ids that lines of the templates with these ids were given: their own, and those of their aliases.
+    pub(super) fn ids_of(&self, ids: &[TemplateId]) -> Vec<TemplateId> {
+        let ids: HashSet<TemplateId> = ids.iter().copied().collect();
+        let numbers = 0..self.templates.len() as Number;
+        let own = |number: &Number| self.templates[*number as usize].id;
+        let roots: HashSet<Number> =
+            numbers.clone().filter(|number| ids.contains(&own(number))).map(|number| self.root(number)).collect();
+        if roots.is_empty() {
+            return Vec::new();
+        }
+        numbers.filter(|number| roots.contains(&self.root(*number))).map(|number| own(&number)).collect()
+    }
+
     /// Text of a template, values as `<*>`.
     pub(super) fn text(&self, number: Number) -> String {
         self.form(self.root(number)).shown()

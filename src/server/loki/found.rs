@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     logql::{self, Expr},
+    logs::TemplateId,
     search::{Count, Grouping, Hit, Order, Phrase, Query, Searcher, Windows},
     server::{
         app::App,
@@ -25,6 +26,12 @@ use crate::{
 /// Lengths of a histogram's bars, in seconds; beyond them whole days.
 const BARS_S: [i64; 17] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200];
 const DAY_S: i64 = 86_400;
+
+/// What may be asked for without a query.
+const WORDS: [&str; 7] = ["text", "service", "namespace", "severity", "template", "topic", "trace_id"];
+
+/// Ids of templates by which lines are looked for.
+const TEMPLATES: usize = 2_000;
 
 /// Most bars.
 const MOST_BARS: i64 = 120;
@@ -95,17 +102,17 @@ pub(super) async fn list(
 }
 
 impl Wanted {
-    /// Reads `query`, or `text`, `service`, `severity`, `template`, `topic` and `trace_id`; and `start`, `end`, `since`,
+    /// Reads `query`, or `text`, `service`, `namespace`, `severity`, `template`, `topic` and `trace_id`; and `start`, `end`, `since`,
     /// `limit` and `direction`, which are as in Loki's API.
     pub(crate) async fn read(parameters: &Parameters, tenant: TenantId, app: &App) -> Result<Self, ApiError> {
         let span = span(parameters, app.now(), QUERY_SPAN)?;
         let all = Query::all(tenant, span.start, span.end);
-        let query = match parameters.get("query") {
+        let mut query = match parameters.get("query") {
             Some(text) => by_query(text, parameters, all)?,
             None => by_topic(parameters, by_words(parameters, all)?, app).await?,
         };
-        let said = ["query", "text", "service", "severity", "template", "topic", "trace_id"];
-        let text = said.iter().filter_map(|name| parameters.get(name)).collect::<Vec<_>>().join(" ");
+        query.templates = with_earlier_ids(app, &query).await?;
+        let text = ["query"].iter().chain(&WORDS).filter_map(|name| parameters.get(name)).collect::<Vec<_>>().join(" ");
         Ok(Self { query, limit: lines(parameters)?, order: order(parameters)?, text: format!("lines {text}") })
     }
 
@@ -134,7 +141,7 @@ pub(crate) async fn services(app: &App, tenant: TenantId, span: Range<TimestampN
 
 /// LogQL, which says everything itself.
 fn by_query(text: &str, parameters: &Parameters, all: Query) -> Result<Query, ApiError> {
-    for name in ["text", "service", "severity", "template", "topic", "trace_id"] {
+    for name in WORDS {
         if parameters.get(name).is_some() {
             return Err(ApiError::bad_data(format!(
                 "invalid parameter {name:?}: say it in \"query\", or without that"
@@ -162,13 +169,24 @@ fn by_words(parameters: &Parameters, all: Query) -> Result<Query, ApiError> {
     let severities = given("severity").into_iter().map(severity).collect::<Result<Vec<_>, _>>()?;
     let templates = given("template").into_iter().map(template).collect::<Result<Vec<_>, _>>()?;
     Ok(Query {
-        matchers: parameters.get("service").map(|service| Matcher::equal("service", service)).into_iter().collect(),
+        matchers: ["service", "namespace"]
+            .iter()
+            .filter_map(|name| Some(Matcher::equal(name, parameters.get(name)?)))
+            .collect(),
         phrases: parameters.get("text").map(Phrase::parse).unwrap_or_default(),
         severities: (!severities.is_empty()).then_some(severities),
         templates: (!templates.is_empty()).then_some(templates),
         trace_id: parameters.get("trace_id").map(str::to_owned),
         ..all
     })
+}
+
+/// The templates of a query, and what their lines were called before two of them turned out to be one.
+async fn with_earlier_ids(app: &App, query: &Query) -> Result<Option<Vec<u64>>, ApiError> {
+    let Some(asked) = &query.templates else { return Ok(None) };
+    let (tenant, asked) = (query.tenant.clone(), asked.iter().map(|id| TemplateId(*id)).collect());
+    let all = app.ask(move |engine| engine.template_ids(&tenant, asked)).await?;
+    Ok(Some(all.into_iter().take(TEMPLATES).map(|id| id.0).collect()))
 }
 
 /// Of what a query means the lines of a topic.
