@@ -44,8 +44,8 @@ fn a_file_in_templates_with_what_is_odd() {
         "INFO request <*> from <*> took <*> ms",
         "order <*> stored {level,msg,user}",
         "cache hit {key,level,msg}",
-        "4  error, line 1000: ERROR deadlock in transaction 999",
-        "1  new, rare, line 4001: WARN certificate expires in 3 days",
+        "4  error, database, line 1000: ERROR deadlock in transaction 999",
+        "1  new, rare, tls, line 4001: WARN certificate expires in 3 days",
     ] {
         assert!(shown.lines().any(|line| line.contains(expected)), "{expected:?} in {shown}");
     }

@@ -38,7 +38,7 @@ pub const LINES: &str = "vigie_log_lines_total";
 /// Counters of the lines of a template.
 pub const TEMPLATE_LINES: &str = "vigie_log_template_lines_total";
 
-/// Event time between two looks which minutes are over, in ms.
+/// Time between two looks which minutes are over, in ms: event time, or that of receipt where lines are of the past.
 const LOOK_MS: i64 = 1_000;
 /// Time without a line after which a template has no series any more, in ms.
 const ASLEEP_MS: i64 = 86_400_000;
@@ -57,12 +57,15 @@ pub(super) struct Sources {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Clock {
     now: TimestampMs,
+    /// Both when it was last looked which minutes are over.
     looked_at: TimestampMs,
+    looked_at_receipt: TimestampMs,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { now: TimestampMs::MIN, looked_at: TimestampMs::MIN }
+        let never = TimestampMs::MIN;
+        Self { now: never, looked_at: never, looked_at_receipt: never }
     }
 }
 
@@ -75,6 +78,17 @@ impl Clock {
     pub(super) fn merge(&mut self, other: Self) {
         self.now = self.now.max(other.now);
         self.looked_at = self.looked_at.max(other.looked_at);
+        self.looked_at_receipt = self.looked_at_receipt.max(other.looked_at_receipt);
+    }
+
+    /// Whether to look now which minutes are over. The receiver's clock may be set back.
+    fn is_due(&mut self, received: TimestampMs) -> bool {
+        let is_due = self.now >= self.looked_at.saturating_add(LOOK_MS)
+            || received.abs_diff(self.looked_at_receipt) >= LOOK_MS as u64;
+        if is_due {
+            (self.looked_at, self.looked_at_receipt) = (self.now, received);
+        }
+        is_due
     }
 }
 
@@ -171,10 +185,9 @@ impl Shard {
         clock.now = clock.now.max(routes.newest);
         let now = clock.now;
         let mut report = WriteReport::default();
-        if now < clock.looked_at.saturating_add(LOOK_MS) {
+        if !clock.is_due(received) {
             return report;
         }
-        clock.looked_at = now;
         self.with_context(id, received, &mut |_| {}, |tenant, context| {
             for slot in tenant.sources.slots.numbers() {
                 let is_due = |source: &Source| source.minutes.is_over(now);

@@ -264,3 +264,85 @@ fn a_trace_that_came_in_two_requests_is_of_one_template() {
     assert_eq!((lines("ERROR cannot pay"), lines("ERROR cannot ship"), lines("INFO next")), (2, 3, 1));
     assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), 9);
 }
+
+#[test]
+fn whatever_lines_hold_is_taken_and_counted() {
+    const PIECES: [&str; 36] = [
+        "request_id=",
+        "\"jobId\":\"",
+        "X-Request-Id: ",
+        "session",
+        "id",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\n\tat a.B.c(B.java:1)",
+        "Caused by: ",
+        "Traceback (most recent call last):\n",
+        "goroutine 1 [running]:",
+        "=",
+        ":",
+        "\"",
+        "'",
+        "{",
+        "}",
+        "<*>",
+        "\u{1}",
+        "\u{2}",
+        "\u{fffc}",
+        "é",
+        "漢字",
+        "0x",
+        "deadbeefdeadbeef",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "blk_-1234567",
+        "10.0.0.1:80",
+        "1e309",
+        "-",
+        "user ",
+        "ERROR",
+        "12ms",
+        "[",
+    ];
+    let patterns = ["user <*> of <*>", "é<*>漢字", "<*>ERROR<*>{"].map(|text| text.parse().unwrap());
+    let mut run = Run::new(Options { patterns: patterns.into(), ..Options::default() });
+    let mut chance = 7_u64;
+    let mut next = |below: usize| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) as usize % below
+    };
+    let mut lines = 0;
+    for minute in 0..40 {
+        let mut batch = LogBatch::default();
+        let streams = ["a", "b"].map(|pod| batch.stream(Labels::from_pairs([("service", "cart"), ("pod", pod)])));
+        for i in 0..200 {
+            let text: String = (0..next(12)).map(|_| PIECES[next(PIECES.len())]).collect();
+            let at = (START + minute * MINUTE + i * 250) * 1_000_000;
+            let trace_id = ["", "", "00", "0af7651916cd43dd8448eb211c80319c"][next(4)];
+            let told = LogLine { at: Some(at), line: &text, trace_id, ..LogLine::default() };
+            batch.push(streams[next(2)], &told, []);
+        }
+        crate::logs::traces::join(&mut batch);
+        batch.grade(crate::logs::severity);
+        lines += run.log(&batch);
+    }
+    let rows = run.engine.templates(&run.tenant);
+    assert_eq!(rows.iter().map(|row| row.lines).sum::<u64>(), lines);
+    for row in &rows {
+        let told = row.parameters.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(told.len() <= 8 && told.iter().all(|text| !text.is_empty()), "{row:?}");
+        let _ = row.family();
+    }
+}
+
+#[test]
+fn lines_of_the_past_are_counted_though_time_stands_still() {
+    let mut run = Run::new(Options::default());
+    let now = START + 60 * MINUTE;
+    run.log(&batch(&[("checkout", now, "order 1 paid in 20 ms")]));
+    let past: Vec<_> = (0..60).map(|half| ("cart", START + half * MINUTE / 2, "INFO added item 1 to cart 7")).collect();
+    run.engine.write_logs(&run.tenant, &batch(&past), now + 2_000);
+    let counted = run.counts("vigie_log_lines_total", &[("service", "cart"), ("severity", "info")]);
+    assert_eq!(counted[..29], (1..30).map(|minute| (minute, 2.0)).collect::<Vec<_>>());
+}
