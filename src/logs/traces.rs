@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::signal::{LogBatch, TimestampNs};
 
 /// Time between two lines of a trace at most, in ns.
-const APART_NS: i64 = 1_000_000_000;
+pub const APART_NS: i64 = 1_000_000_000;
 /// Lines of a trace at most.
 const LINES: u32 = 1_000;
 
@@ -31,15 +31,19 @@ impl Trace {
     /// What comes after a record of one or more lines.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        text.lines().fold(Self::None, |trace, line| trace.go_on(line).unwrap_or_else(|| Self::begin(line)))
+        Self::None.over(text)
     }
 
     /// What comes after a record that goes on with this one; `None` for one that does not.
     #[must_use]
     pub fn after(self, text: &str) -> Option<Self> {
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-        let trace = self.go_on(first)?;
-        Some(rest.lines().fold(trace, |trace, line| trace.go_on(line).unwrap_or_else(|| Self::begin(line))))
+        Some(self.go_on(first)?.over(rest))
+    }
+
+    /// What comes after lines, whether they go on with it or not.
+    fn over(self, text: &str) -> Self {
+        text.lines().fold(self, |trace, line| trace.go_on(line).unwrap_or_else(|| Self::begin(line)))
     }
 
     /// What a line that does not go on with anything begins.

@@ -36,6 +36,19 @@ fn end_of_word(text: &str) -> Option<usize> {
     Some(text.len())
 }
 
+/// Things in order, with how often each is there.
+pub(super) fn counted<T: Ord>(mut things: Vec<T>) -> Vec<(T, u32)> {
+    things.sort_unstable();
+    let mut counted: Vec<(T, u32)> = Vec::new();
+    for thing in things {
+        match counted.last_mut() {
+            Some((last, count)) if *last == thing => *count += 1,
+            _ => counted.push((thing, 1)),
+        }
+    }
+    counted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

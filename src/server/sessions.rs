@@ -73,8 +73,7 @@ pub(super) async fn list(
     Tenant(tenant): Tenant,
     parameters: Parameters,
 ) -> Result<Json<ListView>, ApiError> {
-    let named = |name| parameters.get(name).map(str::to_owned);
-    let asked = TemplateList { service: named("service"), namespace: named("namespace") };
+    let asked = TemplateList::of(|name| parameters.get(name));
     let rows = app.ask(move |engine| engine.log_sessions(&tenant, asked)).await?;
     let items: Vec<_> = rows.into_iter().map(SessionsView::from).collect();
     Ok(Json(ListView { total: items.len(), items }))

@@ -80,11 +80,10 @@ pub(super) async fn list(
     Tenant(tenant): Tenant,
     parameters: Parameters,
 ) -> Result<Json<TemplatesView>, ApiError> {
-    let named = |name| parameters.get(name).map(str::to_owned);
-    let asked = TemplateList { service: named("service"), namespace: named("namespace") };
+    let asked = TemplateList::of(|name| parameters.get(name));
     let severity: Option<Severity> = word(&parameters, "severity")?;
     let family: Option<Family> = word(&parameters, "family")?;
-    let text = named("text").unwrap_or_default();
+    let text = parameters.get("text").unwrap_or_default().to_owned();
     let limit = parameters.limit("limit")?.unwrap_or(LIMIT);
     let (rows, topics) = topics::look(&app, tenant, asked).await?;
     let mut about = vec![None; rows.len()];
@@ -92,7 +91,7 @@ pub(super) async fn list(
         let named = TopicRef { id: topic.id(), name: topic.name.clone() };
         topic.rows.iter().for_each(|row| about[*row] = Some(named.clone()));
     }
-    let topic = parameters.get("topic").filter(|id| !id.is_empty());
+    let topic = parameters.get("topic");
     let is_asked = |(row, about): &(TemplateRow, Option<TopicRef>)| {
         severity.is_none_or(|severity| row.severity == Some(severity))
             && row.text.contains(&text)

@@ -98,8 +98,8 @@ impl Wanted {
             Family::from_name(name).ok_or_else(error)
         };
         Ok(Self {
-            list: TemplateList { service: named("service"), namespace: named("namespace") },
-            topic: named("topic").filter(|id| !id.is_empty()),
+            list: TemplateList::of(|name| parameters.get(name)),
+            topic: named("topic"),
             severity: parameters.get("severity").map(severity).transpose()?,
             family: parameters.get("family").map(family).transpose()?,
             text: named("text").unwrap_or_default(),

@@ -13,7 +13,7 @@ const SHOWN: usize = 12;
 
 /// The topics of the service that is asked for, or those of all services with most lines.
 pub(super) fn table(topics: &[Told], asked: &Parameters, now: TimestampMs) -> Markup {
-    let shown = if asked.get("service").is_some_and(|service| !service.is_empty()) { topics.len() } else { SHOWN };
+    let shown = if asked.get("service").is_some() { topics.len() } else { SHOWN };
     html! {
         @if !topics.is_empty() {
             h2 { "Topics" }

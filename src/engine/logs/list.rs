@@ -65,6 +65,12 @@ pub struct SourceRow {
 }
 
 impl TemplateList {
+    /// What is asked for by these names: `service` and `namespace`.
+    pub fn of<'a>(named: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let named = |name| named(name).map(str::to_owned);
+        Self { service: named("service"), namespace: named("namespace") }
+    }
+
     /// Whether a source with these labels is asked for.
     pub(super) fn is_of(&self, source: &Labels) -> bool {
         let is_asked = |wanted: &Option<String>, name| {

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    logs::{TemplateNumber, traces::Trace},
+    logs::{
+        TemplateNumber,
+        traces::{APART_NS, Trace},
+    },
     signal::{LogBatch, LogRecord, SeriesKey, Severity, TimestampMs},
 };
 
 /// Time between two lines of a trace at most, in ms.
-const APART_MS: i64 = 1_000;
+const APART_MS: i64 = APART_NS / 1_000_000;
 /// Streams of a source whose last line is remembered.
 const STREAMS: usize = 1_024;
 
@@ -38,9 +41,14 @@ impl Tails {
         record: &LogRecord<'_>,
         at: TimestampMs,
     ) -> Option<(TemplateNumber, Option<Severity>)> {
-        let tail = self.0.get(&stream).filter(|tail| (at - tail.at).abs() <= APART_MS)?;
+        let tail = self.recent(stream, at)?;
         tail.trace.after(record.line)?;
         Some((tail.template, tail.severity))
+    }
+
+    /// How a stream ended, if that is not too long ago for a trace to go on.
+    fn recent(&self, stream: SeriesKey, at: TimestampMs) -> Option<&Tail> {
+        self.0.get(&stream).filter(|tail| (at - tail.at).abs() <= APART_MS)
     }
 
     /// Notes the last record of a stream in a request, which is of a template.
@@ -51,8 +59,7 @@ impl Tails {
         at: TimestampMs,
         (template, severity): (TemplateNumber, Option<Severity>),
     ) {
-        let before = self.0.get(&stream).filter(|tail| (at - tail.at).abs() <= APART_MS);
-        let trace = before.and_then(|tail| tail.trace.after(record.line));
+        let trace = self.recent(stream, at).and_then(|tail| tail.trace.after(record.line));
         if self.0.len() >= STREAMS && !self.0.contains_key(&stream) {
             self.0.retain(|_, tail| at - tail.at <= APART_MS);
         }

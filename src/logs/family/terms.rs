@@ -1,6 +1,6 @@
 //! What the classifier sees of a text.
 
-use crate::logs::words::words;
+use crate::logs::words::{counted, words};
 
 /// Letters of a piece of a word, its beginning and end counted as letters.
 const PIECE: usize = 4;
@@ -10,16 +10,7 @@ const PIECE: usize = 4;
 pub(super) fn terms(text: &str) -> Vec<(String, u32)> {
     let words: Vec<String> = words(text).collect();
     let pairs = words.windows(2).map(|pair| pair.join(" "));
-    let mut all: Vec<String> = words.iter().flat_map(|word| pieces(word)).chain(pairs).chain(words.clone()).collect();
-    all.sort_unstable();
-    let mut counted: Vec<(String, u32)> = Vec::new();
-    for term in all {
-        match counted.last_mut() {
-            Some((last, count)) if *last == term => *count += 1,
-            _ => counted.push((term, 1)),
-        }
-    }
-    counted
+    counted(words.iter().flat_map(|word| pieces(word)).chain(pairs).chain(words.clone()).collect())
 }
 
 fn pieces(word: &str) -> Vec<String> {

@@ -7,7 +7,7 @@
 use ndarray::Array2;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::logs::words::words;
+use crate::logs::words::{counted, words};
 
 /// Dimensions of a point: what seven bits can tell apart.
 pub(super) const DIMENSIONS: usize = 128;
@@ -76,11 +76,6 @@ fn features(text: &str) -> [Vec<(u64, u32)>; 2] {
         }
     }
     [counted(whole), counted(pieces)]
-}
-
-fn counted(mut hashes: Vec<u64>) -> Vec<(u64, u32)> {
-    hashes.sort_unstable();
-    hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
 }
 
 #[cfg(test)]

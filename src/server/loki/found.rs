@@ -191,7 +191,7 @@ async fn with_earlier_ids(app: &App, query: &Query) -> Result<Option<Vec<u64>>, 
 
 /// Of what a query means the lines of a topic.
 async fn by_topic(parameters: &Parameters, mut query: Query, app: &App) -> Result<Query, ApiError> {
-    let Some(id) = parameters.get("topic").filter(|id| !id.is_empty()) else { return Ok(query) };
+    let Some(id) = parameters.get("topic") else { return Ok(query) };
     let (source, mut templates) = topics::templates_of(app, &query.tenant, id).await?;
     if let Some(asked) = &query.templates {
         templates.retain(|template| asked.contains(template));

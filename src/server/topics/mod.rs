@@ -93,8 +93,7 @@ pub(super) async fn list(
     Tenant(tenant): Tenant,
     parameters: Parameters,
 ) -> Result<Json<TopicsView>, ApiError> {
-    let named = |name| parameters.get(name).map(str::to_owned);
-    let asked = TemplateList { service: named("service"), namespace: named("namespace") };
+    let asked = TemplateList::of(|name| parameters.get(name));
     let limit = parameters.limit("limit")?.unwrap_or(LIMIT);
     let (rows, topics) = look(&app, tenant, asked).await?;
     let items = topics.iter().take(limit).map(|topic| TopicView::of(topic, &rows)).collect();
@@ -157,8 +156,7 @@ pub(super) async fn refresh(app: &App) -> Infallible {
 /// Finds the topics of a source, on a thread of its own that holds up neither the engine nor its end.
 async fn renew(app: &App, row: SourceRow) {
     let SourceRow { tenant, source, size } = row;
-    let named = |name| Some(source.get(name).unwrap_or_default().to_owned());
-    let (whose, asked) = (tenant.clone(), TemplateList { service: named("service"), namespace: named("namespace") });
+    let (whose, asked) = (tenant.clone(), TemplateList::of(|name| Some(source.get(name).unwrap_or_default())));
     let Ok(rows) = app.ask(move |engine| engine.templates(&whose, asked)).await else { return };
     let (shared, now) = (app.clone(), app.now());
     let found = tokio::task::spawn_blocking(move || shared.topics().renew(&tenant, &source, &rows, Some(size), now));

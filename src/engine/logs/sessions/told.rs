@@ -103,7 +103,7 @@ impl Source {
             line: session.line.to_string(),
         });
         Some(SessionsRow {
-            source: self.labels.filtered(|name| name != "job"),
+            source: self.named(),
             is_learnt: relations.is_some(),
             since: *since,
             open: open.len(),
